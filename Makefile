@@ -1,0 +1,51 @@
+# Everything runs from .venv, made from requirements.lock; nothing is installed outside this folder.
+SHELL := /bin/bash
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+SCALE ?= 1
+
+export DBT_SEND_ANONYMOUS_USAGE_STATS := false
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-packages lint format docs bench clean
+
+help: ## Show what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 2; }
+	@echo "making $(VENV) and installing the locked requirements (about a minute)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+setup: $(STAMP) ## Make .venv with everything in it
+
+demo: $(STAMP) ## Start the databases, fill the source, load, build, test, report
+	@$(BIN)/haven up
+	@$(BIN)/haven demo init --scale $(SCALE)
+	@$(BIN)/haven run
+
+test: $(STAMP) ## Run all tests, with the real dbt packages where they can be had and with the offline subset
+	@$(BIN)/python -m pytest --cov --cov-report=term --cov-fail-under=85
+
+lint: $(STAMP) ## Check style and types: ruff, mypy, sqlfluff
+	@.ci/lint
+
+format: $(STAMP) ## Format Python and SQL
+	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+	@eval "$$($(BIN)/haven env)" && $(BIN)/sqlfluff fix models macros snapshots tests analyses
+
+docs: $(STAMP) ## Write the dbt docs, the DAG and the reports to target/reports
+	@$(BIN)/haven report
+
+bench: $(STAMP) ## Run the benchmarks
+	@$(BIN)/python benchmarks/load.py
+
+clean: ## Stop and remove the embedded databases and all that was made here
+	@if [ -x $(BIN)/haven ]; then $(BIN)/haven down --delete; fi
+	@rm -rf $(VENV) target logs dbt_packages package-lock.yml .mypy_cache .ruff_cache .pytest_cache

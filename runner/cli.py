@@ -1,0 +1,79 @@
+"""The command line: wires the commands and maps expected failures to exit codes (DESIGN section 8)."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from runner import log
+from runner.commands.databases import down, env, status, up
+from runner.commands.demo import app as demo_app
+from runner.commands.deps import deps
+from runner.commands.doctor import doctor
+from runner.commands.load import load
+from runner.commands.report import report
+from runner.commands.run import run
+from runner.errors import HavenError
+
+app = typer.Typer(
+    name="haven",
+    help="Load a PostgreSQL application database into a dbt warehouse, build it, test it, report on it.",
+    epilog="Exit codes: 0 well, 1 data or quality failure, 2 usage or settings, "
+    "3 a database is unreachable, 75 another run holds the lock.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+INTERRUPTED = 130
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"haven {version('haven-warehouse')}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    log_json: Annotated[
+        bool, typer.Option("--log-json", help="Progress as JSON lines on stderr.")
+    ] = False,
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """Set up logging before any command runs."""
+    log.configure(as_json=log_json)
+
+
+app.command()(up)
+app.command()(down)
+app.command()(status)
+app.command()(env)
+app.add_typer(demo_app, name="demo")
+app.command()(deps)
+app.command()(load)
+app.command()(run)
+app.command()(report)
+app.command()(doctor)
+
+
+def main() -> None:
+    """Run the command line; an expected failure ends in one line on stderr and its exit code."""
+    try:
+        app()
+    except HavenError as error:
+        log.error(f"error: {error}", exit_code=error.exit_code)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        log.error("stopped: nothing half-done was kept, the next run goes on from here")
+        sys.exit(INTERRUPTED)
+
+
+if __name__ == "__main__":
+    main()

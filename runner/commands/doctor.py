@@ -1,0 +1,179 @@
+"""`haven doctor`: checks everything a run needs; each failing line says what to do."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from psycopg2.extensions import cursor as PgCursor
+
+from runner.connect import connect
+from runner.contract import read_contract
+from runner.errors import HavenError
+from runner.manifest import read_manifest
+from runner.packages import installed_variant
+from runner.settings import Settings, Side, load_settings, state_file
+
+OLDEST_SERVER = 160000  # PostgreSQL 16, as server_version_num counts
+OLDEST_PYTHON = (3, 11)
+LEAST_FREE_GIB = 1.0
+PRIVATE_MODE = 0o077
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line: what was looked at, whether it is well, and what was found or what to do."""
+
+    name: str
+    is_ok: bool
+    detail: str
+
+
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    project_dir: Annotated[Path | None, typer.Option(help="The dbt project to check.")] = None,
+) -> None:
+    """Check settings, connections, versions, privileges, disk and packages; say what to fix."""
+    checks = list(examine(project_dir))
+    if as_json:
+        typer.echo(json.dumps([asdict(check) for check in checks]))
+    else:
+        width = max(len(check.name) for check in checks)
+        for check in checks:
+            typer.echo(f"{'ok  ' if check.is_ok else 'FAIL'}  {check.name:<{width}}  {check.detail}")
+    raise typer.Exit(0 if all(check.is_ok for check in checks) else 2)
+
+
+def examine(project_dir: Path | None) -> Iterator[Check]:
+    """Yield all checks in the order a newcomer would mend them; a failed one never stops the rest."""
+    yield _python()
+    yield from _tools()
+    try:
+        settings = load_settings(project_dir)
+        yield Check("project", True, settings.project_dir.name)
+        yield Check("target", True, settings.target)
+    except HavenError as error:
+        yield Check("settings", False, str(error))
+        return
+    yield _secrets(settings)
+    for side in ("source", "warehouse"):
+        yield from _database(settings, side)  # type: ignore[arg-type]
+    yield _disk(settings.home)
+    yield _packages(settings.project_dir)
+    yield _contract(settings)
+
+
+def _python() -> Check:
+    found = ".".join(map(str, sys.version_info[:3]))
+    is_ok = sys.version_info >= OLDEST_PYTHON
+    return Check("python", is_ok, found if is_ok else f"{found}: install Python 3.11 or newer")
+
+
+def _tools() -> Iterator[Check]:
+    for name, extra in (("dbt-core", ""), ("dbt-postgres", ""), ("elementary-data", "elementary")):
+        try:
+            yield Check(name, True, version(name))
+        except PackageNotFoundError:
+            if extra:
+                yield Check(name, True, f"not installed; only Elementary's report needs it ([{extra}])")
+            else:
+                yield Check(name, False, "not installed: run `make setup`")
+
+
+def _secrets(settings: Settings) -> Check:
+    for path in (state_file(settings.home), settings.home / ".env"):
+        if path.is_file() and path.stat().st_mode & PRIVATE_MODE:
+            return Check("secrets", False, f"others may read {path.name}: run `chmod 600 {path}`")
+    return Check("secrets", True, "files with passwords are private")
+
+
+def _database(settings: Settings, side: Side) -> Iterator[Check]:
+    try:
+        target = settings.connection(side)
+        with closing(connect(target)) as session, session.cursor() as cursor:
+            yield Check(side, True, target.label.split(" ", 1)[1])
+            yield _server_version(cursor, side)
+            yield _read_privilege(cursor) if side == "source" else _write_privilege(cursor)
+    except HavenError as error:
+        yield Check(side, False, str(error))
+
+
+def _server_version(cursor: PgCursor, side: Side) -> Check:
+    cursor.execute("select current_setting('server_version_num')::int, current_setting('server_version')")
+    number, text = cursor.fetchone()  # type: ignore[misc]
+    is_ok = number >= OLDEST_SERVER
+    return Check(
+        f"{side} version", is_ok, f"PostgreSQL {text}" + ("" if is_ok else ": needs 16 or newer")
+    )
+
+
+def _read_privilege(cursor: PgCursor) -> Check:
+    cursor.execute(
+        """
+        select count(*), count(*) filter (where has_table_privilege(pg_class.oid, 'select'))
+        from pg_class
+        inner join pg_namespace on pg_class.relnamespace = pg_namespace.oid
+        where pg_class.relkind in ('r', 'p')
+            and pg_namespace.nspname <> 'information_schema'
+            and pg_namespace.nspname not like 'pg\\_%'
+        """
+    )
+    total, readable = cursor.fetchone()  # type: ignore[misc]
+    if total == 0:
+        return Check("source tables", False, "the source is empty: run `haven demo init`, or point "
+                     "HAVEN_SOURCE_* at your database")  # fmt: skip
+    is_ok = readable > 0
+    hint = "" if is_ok else ": grant select on them to this role"
+    return Check("source tables", is_ok, f"{readable} of {total} readable{hint}")
+
+
+def _write_privilege(cursor: PgCursor) -> Check:
+    cursor.execute(
+        "select has_database_privilege(current_database(), 'create, temporary'), "
+        "current_setting('transaction_read_only') = 'on', current_user, current_database()"
+    )
+    may_create, is_read_only, role, database = cursor.fetchone()  # type: ignore[misc]
+    if is_read_only:
+        return Check("warehouse writes", False, "the warehouse is read-only: connect to the primary")
+    if not may_create:
+        return Check(
+            "warehouse writes", False, f"run: grant create, temporary on database {database} to {role}"
+        )
+    return Check("warehouse writes", True, "may create schemas and temporary tables")
+
+
+def _disk(folder: Path) -> Check:
+    free = shutil.disk_usage(folder).free / 2**30
+    is_ok = free >= LEAST_FREE_GIB
+    hint = "" if is_ok else f": free up to {LEAST_FREE_GIB:.0f} GiB at least"
+    return Check("disk", is_ok, f"{free:.1f} GiB free{hint}")
+
+
+def _packages(project_dir: Path) -> Check:
+    if not (project_dir / "packages.yml").is_file():
+        return Check("dbt packages", True, "the project uses none")
+    variant = installed_variant(project_dir)
+    details = {
+        "real": "installed",
+        "offline": "the offline subset is installed; `haven deps --upgrade` fetches the real ones",
+        "none": "not installed: run `haven deps`",
+    }
+    return Check("dbt packages", variant != "none", details[variant])
+
+
+def _contract(settings: Settings) -> Check:
+    try:
+        contract = read_contract(read_manifest(settings))
+    except HavenError as error:
+        return Check("sources YAML", False, str(error))
+    if contract.problems:
+        return Check("sources YAML", False, "; ".join(p.message for p in contract.problems))
+    return Check("sources YAML", True, f"{len(contract.tables)} tables to load")

@@ -1,0 +1,223 @@
+"""`haven run`: packages, load, dbt build with source freshness, reports; one summary; the exit code tells."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.status import Status
+
+from runner import log
+from runner.artifacts import load_freshness, load_manifest, load_run_results
+from runner.artifacts.results import FreshnessResult, NodeResult
+from runner.commands.load import exit_code, load_project, new_run_id, show_outcomes
+from runner.dbt import follow_dbt
+from runner.errors import ConfigError
+from runner.load.outcome import LoadRequest, TableOutcome
+from runner.load.state import recorded_run
+from runner.packages import ensure_packages
+from runner.report import build_reports
+from runner.report.result import ReportResult
+from runner.settings import Settings, load_settings
+
+TESTS = ("test", "unit_test")
+BAD = ("error", "fail", "runtime error")
+PLAIN_EVERY = 50
+
+
+@dataclass(frozen=True)
+class BuildOutcome:
+    """What one `dbt build` and its source freshness left, by node."""
+
+    returncode: int
+    results: tuple[NodeResult, ...]
+    freshness: tuple[FreshnessResult, ...]
+
+    def counts(self, *, is_test: bool) -> Counter[str]:
+        """Return how many tests (or other nodes) ended in each status."""
+        return Counter(r.status for r in self.results if (r.resource_type in TESTS) == is_test)
+
+    def named(self, *statuses: str) -> list[NodeResult]:
+        """Return the nodes that ended in one of `statuses`."""
+        return [result for result in self.results if result.status in statuses]
+
+
+@dataclass
+class _Summary:
+    run_id: str
+    started_at: str
+    packages: str = ""
+    loads: list[TableOutcome] = field(default_factory=list)
+    build: BuildOutcome | None = None
+    reports: list[ReportResult] = field(default_factory=list)
+
+    def code(self) -> int:
+        """Return the run's exit code: the load's if it failed, else 1 if dbt did."""
+        code = exit_code(self.loads)
+        if code == 0 and self.build is not None and self.build.returncode != 0:
+            return 1
+        return code
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the summary for JSON and for the validation report."""
+        build = self.build
+        return {
+            "run_id": self.run_id,
+            "started_at": self.started_at,
+            "finished_at": _now(),
+            "status": "failed" if self.code() else "ok",
+            "packages": self.packages,
+            "loads": [outcome.as_dict() for outcome in self.loads],
+            "models": dict(build.counts(is_test=False)) if build else {},
+            "tests": dict(build.counts(is_test=True)) if build else {},
+            "freshness": dict(Counter(f.status for f in build.freshness)) if build else {},
+            "warned": [r.name for r in build.named("warn")] if build else [],
+            "failed": [r.name for r in build.named(*BAD)] if build else [],
+            "reports": [asdict(r) | {"path": str(r.path or "")} for r in self.reports],
+        }
+
+
+def run(
+    select: Annotated[
+        list[str] | None, typer.Option("--select", "-s", help="Build only these dbt nodes.")
+    ] = None,
+    full: Annotated[bool, typer.Option("--full", help="Read whole source tables again.")] = False,
+    full_refresh: Annotated[
+        bool, typer.Option("--full-refresh", help="Rebuild incremental models from scratch.")
+    ] = False,
+    workers: Annotated[int, typer.Option(min=1, max=32, help="Tables at a time.")] = 2,
+    no_reports: Annotated[bool, typer.Option("--no-reports", help="Skip the reports.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    project_dir: Annotated[Path | None, typer.Option(help="The dbt project to run.")] = None,
+) -> None:
+    """Load, build and test everything, write the reports, and sum it up."""
+    settings = load_settings(project_dir)
+    source, warehouse = settings.connection("source"), settings.connection("warehouse")
+    summary = _Summary(run_id=new_run_id(), started_at=_now())
+    packages = ensure_packages(settings.project_dir, say=log.info)
+    summary.packages = packages.reason
+    log.info(packages.reason, run_id=summary.run_id)
+    with recorded_run(source, warehouse, run_id=summary.run_id, command="run") as record:
+        request = LoadRequest(full=full, workers=workers)
+        summary.loads = load_project(settings, [], request, run_id=summary.run_id)
+        summary.build = build(settings, select or [], full_refresh=full_refresh)
+        _write(settings, summary)
+        if not no_reports:
+            log.info("writing reports", run_id=summary.run_id)
+            summary.reports = build_reports(settings.project_dir, settings.child_env())
+        record.is_ok = summary.code() == 0
+        record.summary = summary.as_dict()
+        _write(settings, summary)
+    if as_json:
+        typer.echo(json.dumps(summary.as_dict(), default=str))
+    else:
+        _show(settings, summary)
+    raise typer.Exit(summary.code())
+
+
+def build(settings: Settings, select: Sequence[str], *, full_refresh: bool = False) -> BuildOutcome:
+    """Run source freshness and `dbt build`; return what the artifacts say.
+
+    Raises ConfigError if dbt could not run at all.
+    """
+    project, env = settings.project_dir, settings.child_env()
+    folder = project / "target" / "haven"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("run_results.json", "sources.json"):
+        (project / "target" / name).unlink(missing_ok=True)  # never read the last run's results
+    args = ["build", *(["--select", *select] if select else [])]
+    if full_refresh:
+        args.append("--full-refresh")
+    with (folder / "dbt.log").open("w", encoding="utf-8") as out, _Follower(out.write) as follower:
+        follow_dbt(["source", "freshness"], project_dir=project, env=env, on_line=follower.line)
+        code = follow_dbt(args, project_dir=project, env=env, on_line=follower.line)
+    if not (project / "target" / "run_results.json").is_file():
+        raise ConfigError(f"dbt could not build: {follower.essence()} (all of it: target/haven/dbt.log)")
+    manifest = load_manifest(project / "target")
+    return BuildOutcome(
+        returncode=code,
+        results=load_run_results(project / "target", manifest).results,
+        freshness=load_freshness(project / "target", manifest),
+    )
+
+
+class _Follower:
+    """Shows dbt's progress: its current line on a terminal, else every 50th, and keeps all in a file."""
+
+    def __init__(self, write: Any) -> None:
+        self._write = write
+        self._count = 0
+        self._errors: list[str] = []
+        console = Console(stderr=True)
+        self._status: Status | None = console.status("dbt") if console.is_terminal else None
+
+    def __enter__(self) -> _Follower:
+        if self._status:
+            self._status.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._status:
+            self._status.stop()
+
+    def line(self, text: str) -> None:
+        """Take one line of dbt's output."""
+        self._write(f"{text}\n")
+        body = text.split("  ", 1)[-1].strip()
+        if "Error" in body:
+            self._errors.append(body)
+        done = " of " in body and " START " not in body
+        self._count += done
+        if self._status and done:
+            self._status.update(f"dbt: {body[:90]}")
+        elif done and self._count % PLAIN_EVERY == 0:
+            log.info(f"  dbt: {body}")
+
+    def essence(self) -> str:
+        """Return the first error line of dbt's output."""
+        return self._errors[0] if self._errors else "no reason given"
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _write(settings: Settings, summary: _Summary) -> None:
+    path = settings.project_dir / "target" / "haven" / "run_summary.json"
+    path.write_text(json.dumps(summary.as_dict(), indent=2, default=str), encoding="utf-8")
+
+
+def _show(settings: Settings, summary: _Summary) -> None:
+    typer.echo("")
+    show_outcomes(summary.loads, run_id=summary.run_id, as_json=False)
+    typer.echo("")
+    build_outcome = summary.build
+    if build_outcome is not None:
+        typer.echo(f"models     {_words(build_outcome.counts(is_test=False))}")
+        typer.echo(f"tests      {_words(build_outcome.counts(is_test=True))}")
+        typer.echo(f"freshness  {_words(Counter(f.status for f in build_outcome.freshness))}")
+        for result in build_outcome.named("warn"):
+            typer.echo(f"  warn     {result.name}: {result.failures or 0:,} rows")
+        for result in build_outcome.named(*BAD):
+            typer.echo(f"  FAILED   {result.name}: {' '.join((result.message or '').split())[:160]}")
+    for report in summary.reports:
+        where = _relative(report.path, settings) if report.path else report.detail
+        typer.echo(f"report     {report.name:<11} {where}")
+    code = summary.code()
+    typer.echo(f"run {summary.run_id}: {'ok' if code == 0 else f'failed (exit {code})'}")
+
+
+def _words(counts: Counter[str]) -> str:
+    return ", ".join(f"{number} {status}" for status, number in counts.most_common()) or "none"
+
+
+def _relative(path: Path, settings: Settings) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

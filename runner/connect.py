@@ -1,0 +1,80 @@
+"""Opens database sessions and turns libpq's failures into one line that says what to do."""
+
+from __future__ import annotations
+
+import psycopg2
+import psycopg2.errors
+from psycopg2.extensions import connection as PgConnection
+
+from runner.errors import ConfigError, DataError, HavenError, UnreachableError
+from runner.settings import Connection
+
+CONNECT_TIMEOUT_S = 10
+
+
+def connect(target: Connection, *, application_name: str = "haven") -> PgConnection:
+    """Open a session in UTC, autocommit off.
+
+    Raises:
+        UnreachableError: no answer, or the login was refused.
+    """
+    try:
+        return psycopg2.connect(
+            host=target.host,
+            port=target.port,
+            user=target.user,
+            password=target.password,
+            dbname=target.dbname,
+            sslmode=target.sslmode,
+            connect_timeout=CONNECT_TIMEOUT_S,
+            application_name=application_name,
+            # Exact floats and one time zone and date style, whatever the server's defaults are.
+            options="-c timezone=UTC -c datestyle=ISO -c intervalstyle=postgres"
+            " -c extra_float_digits=1",
+        )
+    except psycopg2.OperationalError as error:
+        raise UnreachableError(explain(target, str(error))) from None
+
+
+def explain(target: Connection, message: str) -> str:
+    """Return one line for a libpq connection error: where, what, and what to do. No password."""
+    text = " ".join(message.split())
+    if target.password:
+        text = text.replace(target.password, "***")
+    prefix = f"HAVEN_{target.side.upper()}_"
+    hint = f"check {prefix}HOST and {prefix}PORT, and that the server runs (`haven status`)"
+    if "password authentication failed" in text or "no password supplied" in text:
+        what, hint = "the server refuses the login", f"check {prefix}USER and {prefix}PASSWORD"
+    elif "does not exist" in text and "database" in text:
+        what, hint = f"database {target.dbname!r} does not exist", f"check {prefix}DBNAME"
+    elif "does not exist" in text and "role" in text:
+        what, hint = f"role {target.user!r} does not exist", f"check {prefix}USER"
+    elif "pg_hba.conf" in text:
+        what, hint = "the server's pg_hba.conf refuses this client", f"check {prefix}SSLMODE"
+    elif "SSL" in text:
+        what, hint = "TLS could not be agreed", f"check {prefix}SSLMODE"
+    elif "could not translate host name" in text:
+        what, hint = f"host name {target.host!r} is unknown", f"check {prefix}HOST"
+    elif "Connection refused" in text:
+        what = "nothing listens there"
+    elif "timeout expired" in text:
+        what = f"no answer within {CONNECT_TIMEOUT_S} s"
+    else:
+        what = text.split("failed: ", 1)[-1]
+    return f"cannot connect to {target.label}: {what}; {hint}"
+
+
+def as_haven_error(error: psycopg2.Error) -> HavenError:
+    """Return the failure of a statement as the error the command line shows; one line, no password."""
+    text = " ".join((error.diag.message_primary or str(error)).split())
+    if isinstance(error, psycopg2.errors.ReadOnlySqlTransaction):
+        return UnreachableError(
+            f"the warehouse is read-only ({text}): point HAVEN_WAREHOUSE_HOST at the primary, "
+            "or switch default_transaction_read_only off"
+        )
+    if isinstance(error, psycopg2.errors.InsufficientPrivilege):
+        return ConfigError(f"{text}: grant it to the role that connects (see `haven doctor`)")
+    if isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError):
+        return UnreachableError(f"the connection broke: {text}; run the load again")
+    detail = error.diag.message_detail
+    return DataError(f"{text} ({' '.join(detail.split())})" if detail else text)

@@ -1,0 +1,165 @@
+"""The contract: which tables are loaded and how, from `config.meta.load` in dbt sources YAML (DESIGN section 3).
+
+A source is loaded when it, or the table, has a `load` entry (an empty one will do). A table's keys win over its
+source's. What is wrong with one table never stops the others: it comes back as that table's problem.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from runner.errors import ConfigError
+
+STRATEGIES = ("full", "incremental")
+DELETES = ("sweep", "ignore")
+DEFAULT_LOOKBACK = "15 minutes"
+KEYS = (
+    "strategy", "primary_key", "watermark", "lookback", "deletes", "columns", "exclude",
+    "source_schema", "source_table",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class TableSpec:
+    """How one table is loaded. Empty tuples mean: read the key from the catalog, all columns."""
+
+    source_name: str
+    name: str
+    raw_schema: str
+    raw_table: str
+    source_schema: str
+    source_table: str
+    strategy: str = "full"
+    primary_key: tuple[str, ...] = ()
+    watermark: str | None = None
+    lookback: str = DEFAULT_LOOKBACK
+    deletes: str = "sweep"
+    columns: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    file: str = ""
+
+    @property
+    def label(self) -> str:
+        """Return `source.table`, as the user names it."""
+        return f"{self.source_name}.{self.name}"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why one table of the contract cannot be loaded: one line naming file, table and key."""
+
+    label: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Contract:
+    """All tables to load, and the ones whose YAML is wrong."""
+
+    tables: tuple[TableSpec, ...]
+    problems: tuple[Problem, ...]
+
+    def select(self, names: Sequence[str]) -> Contract:
+        """Return the part named by `names` (`table` or `source.table`; none means all).
+
+        Raises ConfigError for a name the contract does not have, with the nearest one it has.
+        """
+        if not names:
+            return self
+        labels = [t.label for t in self.tables] + [p.label for p in self.problems]
+        chosen: set[str] = set()
+        for name in names:
+            hits = [x for x in labels if name in (x, x.split(".", 1)[1])]
+            if not hits:
+                short = [x.split(".", 1)[1] for x in labels]
+                near = difflib.get_close_matches(name, [*short, *labels], n=1)
+                hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(short)}"
+                raise ConfigError(f"no table {name!r} in the sources YAML: {hint}")
+            chosen.update(hits)
+        return Contract(
+            tuple(t for t in self.tables if t.label in chosen),
+            tuple(p for p in self.problems if p.label in chosen),
+        )
+
+
+def read_contract(manifest: Mapping[str, Any]) -> Contract:
+    """Return the contract in dbt's manifest. Raises ConfigError if nothing in it is to be loaded."""
+    tables: list[TableSpec] = []
+    problems: list[Problem] = []
+    for node in manifest["sources"].values():
+        of_source = (node.get("source_meta") or {}).get("load")
+        of_table = (node.get("meta") or (node.get("config") or {}).get("meta") or {}).get("load")
+        if of_source is None and of_table is None:
+            continue
+        label = f"{node['source_name']}.{node['name']}"
+        try:
+            tables.append(_table(node, _mapping(of_source) | _mapping(of_table)))
+        except ConfigError as error:
+            problems.append(
+                Problem(label, f"{node['original_file_path']}: table {label}: {error}")
+            )
+    if not tables and not problems:
+        raise ConfigError(
+            "no source of this project is to be loaded: give one `config.meta.load` in its YAML"
+        )
+    return Contract(tuple(tables), tuple(problems))
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    if value is None or value is True:
+        return {}
+    if not isinstance(value, dict):
+        raise ConfigError(f"`load` must be a mapping, not {value!r}")
+    return value
+
+
+def _table(node: Mapping[str, Any], load: Mapping[str, Any]) -> TableSpec:
+    for key in load:
+        if key not in KEYS:
+            near = difflib.get_close_matches(str(key), KEYS, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(KEYS)}"
+            raise ConfigError(f"unknown key {key!r} under load: {hint}")
+    strategy = _one_of(load, "strategy", STRATEGIES, "full")
+    watermark = load.get("watermark")
+    if strategy == "incremental" and not watermark:
+        raise ConfigError("strategy incremental needs the key `watermark`")
+    source_schema, source_table = load.get("source_schema"), load.get("source_table", node["name"])
+    if source_schema is None:
+        # `source_table: other.table` names the schema too, unless source_schema already does.
+        head, dot, tail = str(source_table).partition(".")
+        source_schema, source_table = (head, tail) if dot else ("public", source_table)
+    return TableSpec(
+        source_name=node["source_name"],
+        name=node["name"],
+        raw_schema=node["schema"],
+        raw_table=node["identifier"],
+        source_schema=str(source_schema),
+        source_table=str(source_table),
+        strategy=strategy,
+        primary_key=_names(load, "primary_key"),
+        watermark=str(watermark) if watermark else None,
+        lookback=str(load.get("lookback", DEFAULT_LOOKBACK)),
+        deletes=_one_of(load, "deletes", DELETES, "sweep"),
+        columns=_names(load, "columns"),
+        exclude=_names(load, "exclude"),
+        file=node["original_file_path"],
+    )
+
+
+def _one_of(load: Mapping[str, Any], key: str, allowed: Sequence[str], default: str) -> str:
+    value = load.get(key, default)
+    if value not in allowed:
+        raise ConfigError(f"unknown {key} {value!r}: it must be one of {', '.join(allowed)}")
+    return str(value)
+
+
+def _names(load: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    value = load.get(key) or []
+    if isinstance(value, str):
+        value = [value]
+    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+        raise ConfigError(f"{key} must be a list of column names, not {value!r}")
+    return tuple(value)

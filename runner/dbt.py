@@ -1,0 +1,96 @@
+"""Runs dbt as a subprocess with an argument list; what it did is read from its artifacts, not its log."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from runner.errors import ConfigError
+
+# dbt's own exit codes: 0 all well, 1 a node failed, 2 dbt could not run at all.
+DBT_NODE_FAILED = 1
+
+
+@dataclass(frozen=True)
+class DbtOutcome:
+    """What a dbt process left: its exit code and its combined output (empty when streamed)."""
+
+    returncode: int
+    output: str
+
+
+def dbt_command(args: Sequence[str], *, project_dir: Path) -> list[str]:
+    """Return the full argument list for one dbt call.
+
+    A project may bring its own profiles.yml; otherwise Haven's own, beside it, is used through DBT_PROFILES_DIR.
+    """
+    command = [sys.executable, "-m", "dbt.cli.main", *args, "--project-dir", str(project_dir)]
+    if (project_dir / "profiles.yml").is_file():
+        command += ["--profiles-dir", str(project_dir)]
+    return command
+
+
+def run_dbt(
+    args: Sequence[str],
+    *,
+    project_dir: Path,
+    env: Mapping[str, str],
+    timeout_s: float | None = None,
+) -> DbtOutcome:
+    """Run dbt in `project_dir` and return its exit code and output.
+
+    Raises:
+        ConfigError: dbt did not finish within `timeout_s` seconds.
+    """
+    try:
+        done = subprocess.run(
+            dbt_command(args, project_dir=project_dir),
+            cwd=project_dir,
+            env=quiet_env(env),
+            timeout=timeout_s,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ConfigError(
+            f"dbt {args[0]} did not finish within {timeout_s:.0f} s; run it by hand to see why"
+        ) from error
+    return DbtOutcome(returncode=done.returncode, output=done.stdout)
+
+
+def follow_dbt(
+    args: Sequence[str],
+    *,
+    project_dir: Path,
+    env: Mapping[str, str],
+    on_line: Callable[[str], None],
+) -> int:
+    """Run dbt, hand each line of its output to `on_line` as it comes, and return its exit code."""
+    with subprocess.Popen(
+        dbt_command(args, project_dir=project_dir),
+        cwd=project_dir,
+        env=quiet_env(env),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        for line in process.stdout or ():
+            on_line(line.rstrip("\n"))
+    return process.returncode
+
+
+def quiet_env(env: Mapping[str, str]) -> dict[str, str]:
+    """Return `env` with everything switched off by which dbt would talk to the outside."""
+    return {
+        **env,
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        "DBT_VERSION_CHECK": "false",
+        "DO_NOT_TRACK": "1",
+    }

@@ -1,0 +1,66 @@
+-- The runner's own state. Idempotent: run at the start of every load, under an advisory lock.
+create schema if not exists ops;
+
+create sequence if not exists ops.load_id_seq as bigint;
+
+create table if not exists ops.runs (
+    run_id text primary key,
+    command text not null,
+    status text not null check (status in ('running', 'ok', 'failed')),
+    started_at timestamptz not null default now(),
+    finished_at timestamptz,
+    summary jsonb
+);
+
+create table if not exists ops.table_loads (
+    load_id bigint primary key,
+    run_id text not null,
+    source_name text not null,
+    table_name text not null,
+    raw_schema text not null,
+    raw_table text not null,
+    strategy text not null,
+    mode text check (mode in ('first', 'full', 'incremental', 'backfill')),
+    status text not null check (status in ('ok', 'failed')),
+    started_at timestamptz not null,
+    finished_at timestamptz not null,
+    rows_read bigint not null default 0,
+    rows_inserted bigint not null default 0,
+    rows_updated bigint not null default 0,
+    rows_unchanged bigint not null default 0,
+    rows_deleted bigint not null default 0,
+    rows_rejected bigint not null default 0,
+    watermark_from text,
+    watermark_to text,
+    error text
+);
+
+create index if not exists table_loads_by_table
+on ops.table_loads (source_name, table_name, finished_at);
+
+create table if not exists ops.watermarks (
+    source_name text not null,
+    table_name text not null,
+    watermark_column text not null,
+    watermark text not null,
+    load_id bigint not null,
+    updated_at timestamptz not null default now(),
+    primary key (source_name, table_name)
+);
+
+create table if not exists ops.schema_changes (
+    schema_change_id bigint generated always as identity primary key,
+    load_id bigint not null,
+    source_name text not null,
+    table_name text not null,
+    column_name text not null,
+    change text not null check (change in ('added', 'dropped')),
+    raw_type text,
+    detected_at timestamptz not null default now()
+);
+
+comment on schema ops is 'The runner''s own state: runs, table loads, watermarks, schema changes.';
+comment on table ops.runs is 'One row per call of haven load or haven run.';
+comment on table ops.table_loads is 'One row per load of one table; an ok row commits together with its data.';
+comment on table ops.watermarks is 'How far each incremental table has been read.';
+comment on table ops.schema_changes is 'Columns that came or went in the source.';

@@ -1,0 +1,234 @@
+"""Decides what a load of one table will do: its columns, its key, what it reads. Nothing is moved here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import psycopg2
+from psycopg2 import sql
+from psycopg2.extensions import cursor as PgCursor
+
+from runner.catalog import Column, Table, read_table
+from runner.contract import DEFAULT_LOOKBACK, TableSpec
+from runner.errors import ConfigError, DataError
+from runner.load.outcome import LoadRequest, Mode
+from runner.load.statements import META_COLUMNS
+
+_TIME_TYPES = ("timestamp", "date")
+_NUMBER_TYPES = ("smallint", "integer", "bigint", "numeric")
+
+
+@dataclass(frozen=True)
+class TablePlan:
+    """What one load will do. `condition` limits the rows read (None: all); `is_sweeping` compares keys.
+
+    `added` are columns raw lacks, `dropped` are raw's columns the source no longer has.
+    """
+
+    spec: TableSpec
+    mode: Mode
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+    condition: sql.Composable | None
+    watermark_from: str | None
+    watermark_type: str | None
+    is_sweeping: bool
+    added: tuple[Column, ...]
+    dropped: tuple[str, ...]
+    rows_estimate: int
+    size_bytes: int
+
+    @property
+    def source(self) -> sql.Identifier:
+        """Return the source table's quoted name."""
+        return sql.Identifier(self.spec.source_schema, self.spec.source_table)
+
+    @property
+    def raw(self) -> sql.Identifier:
+        """Return the raw table's quoted name."""
+        return sql.Identifier(self.spec.raw_schema, self.spec.raw_table)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return the names of the columns that are loaded."""
+        return tuple(column.name for column in self.columns)
+
+    @property
+    def is_time(self) -> bool:
+        """Return whether the watermark is a time, so that a time can bound it."""
+        return (self.watermark_type or "").startswith(_TIME_TYPES)
+
+
+def plan_table(
+    source: PgCursor, warehouse: PgCursor, spec: TableSpec, request: LoadRequest
+) -> TablePlan:
+    """Return the plan for one table.
+
+    Raises:
+        ConfigError: the YAML names a column, key or value that does not fit the table.
+        DataError: the source has no such table, or raw cannot take its columns any more.
+    """
+    found = read_table(source, spec.source_schema, spec.source_table)
+    if found is None:
+        raise DataError(
+            f"the source has no table {spec.source_schema}.{spec.source_table}: "
+            f"was it dropped or renamed? Mend or remove it in {spec.file}"
+        )
+    columns = _columns(spec, found)
+    key = spec.primary_key or found.primary_key
+    _check_columns(spec, found, "primary_key", key)
+    loaded = {column.name for column in columns}
+    for name in (*key, *filter(None, (spec.watermark,))):
+        if name not in loaded and name in found.names:
+            raise ConfigError(
+                f"{spec.file}: table {spec.label}: column {name!r} is needed as key or watermark "
+                "but left out by `columns` or `exclude`"
+            )
+    raw = read_table(warehouse, spec.raw_schema, spec.raw_table)
+    _check_key(spec, key, raw)
+    added, dropped = _drift(spec, columns, raw)
+    watermark_type = None
+    if spec.watermark:
+        _check_columns(spec, found, "watermark", (spec.watermark,))
+        watermark_type = found.type_of(spec.watermark)
+        if not watermark_type.startswith(_TIME_TYPES + _NUMBER_TYPES):
+            raise ConfigError(
+                f"{spec.file}: table {spec.label}: watermark {spec.watermark!r} has type "
+                f"{watermark_type}; it must be a timestamp, a date or a number"
+            )
+    stored = _stored_watermark(warehouse, spec) if raw else None
+    mode, condition = _reading(source, spec, request, raw, stored, watermark_type)
+    return TablePlan(
+        spec=spec,
+        mode=mode,
+        columns=columns,
+        key=key,
+        condition=condition,
+        watermark_from=stored,
+        watermark_type=watermark_type,
+        is_sweeping=mode in ("incremental", "backfill") and spec.deletes == "sweep",
+        added=added,
+        dropped=dropped,
+        rows_estimate=found.rows,
+        size_bytes=found.size_bytes,
+    )
+
+
+def _columns(spec: TableSpec, found: Table) -> tuple[Column, ...]:
+    _check_columns(spec, found, "columns", spec.columns)
+    _check_columns(spec, found, "exclude", spec.exclude)
+    wanted = spec.columns or found.names
+    chosen = tuple(c for c in found.columns if c.name in wanted and c.name not in spec.exclude)
+    for column in chosen:
+        if column.name in META_COLUMNS:
+            raise ConfigError(
+                f"{spec.file}: table {spec.label}: column {column.name!r} has a name that raw keeps "
+                "for itself; leave it out with `exclude`"
+            )
+    if not chosen:
+        raise ConfigError(f"{spec.file}: table {spec.label}: no column is left to load")
+    return chosen
+
+
+def _check_columns(spec: TableSpec, found: Table, key: str, names: tuple[str, ...]) -> None:
+    for name in names:
+        if name not in found.names:
+            raise ConfigError(
+                f"{spec.file}: table {spec.label}: {key} names column {name!r}, which "
+                f"{spec.source_schema}.{spec.source_table} does not have; "
+                f"it has {', '.join(found.names)}"
+            )
+
+
+def _check_key(spec: TableSpec, key: tuple[str, ...], raw: Table | None) -> None:
+    if spec.strategy == "incremental" and not key:
+        raise ConfigError(
+            f"{spec.file}: table {spec.label}: strategy incremental needs a key, and the source "
+            "declares none; name one with `primary_key`, or use strategy full"
+        )
+    if raw is not None and raw.primary_key != key:
+        raise ConfigError(
+            f"{spec.file}: table {spec.label}: the key is ({', '.join(key)}) but "
+            f"{spec.raw_schema}.{spec.raw_table} was loaded with ({', '.join(raw.primary_key)}); "
+            "change its primary key by hand, or drop it and load it anew"
+        )
+
+
+def _drift(
+    spec: TableSpec, columns: tuple[Column, ...], raw: Table | None
+) -> tuple[tuple[Column, ...], tuple[str, ...]]:
+    """Return the columns raw lacks and the ones only raw has. Raises DataError for a changed type."""
+    if raw is None:
+        return (), ()
+    added = tuple(column for column in columns if column.name not in raw.names)
+    for column in columns:
+        if column.name in raw.names and raw.type_of(column.name) != column.raw_type:
+            raise DataError(
+                f"column {column.name} of {spec.label} is now {column.raw_type} but "
+                f"{raw.type_of(column.name)} in {spec.raw_schema}.{spec.raw_table}: alter raw's "
+                "column by hand if every value fits, or leave it out with `exclude`"
+            )
+    present = {column.name for column in columns} | set(META_COLUMNS)
+    return added, tuple(name for name in raw.names if name not in present)
+
+
+def _stored_watermark(warehouse: PgCursor, spec: TableSpec) -> str | None:
+    warehouse.execute(
+        "select watermark from ops.watermarks "
+        "where source_name = %s and table_name = %s and watermark_column = %s",
+        (spec.source_name, spec.name, spec.watermark),
+    )
+    row = warehouse.fetchone()
+    return row[0] if row else None
+
+
+def _reading(
+    source: PgCursor,
+    spec: TableSpec,
+    request: LoadRequest,
+    raw: Table | None,
+    stored: str | None,
+    watermark_type: str | None,
+) -> tuple[Mode, sql.Composable | None]:
+    """Return the mode and the condition on the rows to read."""
+    if raw is None:
+        return "first", None
+    if spec.strategy == "full" or spec.watermark is None or watermark_type is None:
+        return "full", None
+    column, kind = sql.Identifier(spec.watermark), sql.SQL(watermark_type)
+    if request.since is not None or request.until is not None:
+        parts = []
+        for name, operator, value in (("since", ">=", request.since), ("until", "<", request.until)):
+            if value is not None:
+                _check_value(source, f"--{name}", value, watermark_type)
+                parts.append(
+                    sql.SQL("{} {} {}::{}").format(column, sql.SQL(operator), sql.Literal(value), kind)
+                )
+        return "backfill", sql.SQL(" and ").join(parts)
+    if request.full or stored is None:
+        return "full", None
+    low = sql.SQL("{}::{} - {}").format(
+        sql.Literal(stored), kind, _lookback(source, spec, watermark_type)
+    )
+    # A row without a watermark is read each time: nothing else would ever tell that it changed.
+    return "incremental", sql.SQL("({0} >= {1} or {0} is null)").format(column, low)
+
+
+def _lookback(source: PgCursor, spec: TableSpec, watermark_type: str) -> sql.Composable:
+    if watermark_type.startswith(_TIME_TYPES):
+        _check_value(source, f"{spec.file}: table {spec.label}: lookback", spec.lookback, "interval")
+        return sql.SQL("{}::interval").format(sql.Literal(spec.lookback))
+    if spec.lookback == DEFAULT_LOOKBACK:
+        return sql.Literal(0)  # the default is a time; a numeric watermark has no overlap unless asked
+    _check_value(source, f"{spec.file}: table {spec.label}: lookback", spec.lookback, "numeric")
+    return sql.SQL("{}::numeric").format(sql.Literal(spec.lookback))
+
+
+def _check_value(source: PgCursor, where: str, value: str, kind: str) -> None:
+    try:
+        source.execute("savepoint value")
+        source.execute(sql.SQL("select %s::{}").format(sql.SQL(kind)), (value,))
+        source.execute("release savepoint value")
+    except psycopg2.DataError as error:
+        source.execute("rollback to savepoint value")
+        raise ConfigError(f"{where} is {value!r}, which is no {kind}") from error

@@ -1,0 +1,207 @@
+"""The set-based SQL of a load, composed for any table. Pure: names and types in, statements out.
+
+Rows are compared with `*<>`, PostgreSQL's comparison of record images: it works for every type (json and points have
+no `=`), sees 1.0 and 1.00 as different, and treats nulls as values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from psycopg2 import sql
+
+from runner.catalog import Column
+
+STAGE = sql.Identifier("pg_temp", "haven_stage")
+KEYS = sql.Identifier("pg_temp", "haven_keys")
+META_COLUMNS = ("_loaded_at", "_load_id", "_deleted_at")
+
+
+def _list(names: Sequence[str], prefix: str | None = None) -> sql.Composed:
+    parts = [sql.Identifier(prefix, name) if prefix else sql.Identifier(name) for name in names]
+    return sql.SQL(", ").join(parts)
+
+
+def _same_key(left: str, right: str, key: Sequence[str]) -> sql.Composed:
+    return sql.SQL(" and ").join(
+        sql.SQL("{} = {}").format(sql.Identifier(left, name), sql.Identifier(right, name))
+        for name in key
+    )
+
+
+def select_source(
+    relation: sql.Identifier, columns: Sequence[Column], condition: sql.Composable | None = None
+) -> sql.Composed:
+    """Return the query that reads `columns` of a source table, cast to their raw types."""
+    items = [
+        sql.SQL("{}::{} as {}").format(
+            sql.Identifier(c.name), sql.SQL(c.raw_type), sql.Identifier(c.name)
+        )
+        if c.is_cast
+        else sql.Identifier(c.name)
+        for c in columns
+    ]
+    query = sql.SQL("select {} from {}").format(sql.SQL(", ").join(items), relation)
+    return query if condition is None else sql.SQL("{} where {}").format(query, condition)
+
+
+def create_raw(raw: sql.Identifier, columns: Sequence[Column], load_id: int) -> sql.Composed:
+    """Return the DDL of a raw table; the defaults stamp the rows of its first load and go after it."""
+    body = [
+        sql.SQL("{} {}").format(sql.Identifier(c.name), sql.SQL(c.raw_type)) for c in columns
+    ]
+    body += [
+        sql.SQL("_loaded_at timestamptz not null default now()"),
+        sql.SQL("_load_id bigint not null default {}").format(sql.Literal(load_id)),
+        sql.SQL("_deleted_at timestamptz"),
+    ]
+    return sql.SQL("create table {} ({})").format(raw, sql.SQL(", ").join(body))
+
+
+def finish_raw(raw: sql.Identifier, key: Sequence[str]) -> list[sql.Composed]:
+    """Return what a new raw table gets after its rows: no defaults, its key, an index for models."""
+    done = [
+        sql.SQL(
+            "alter table {} alter column _loaded_at drop default, alter column _load_id drop default"
+        ).format(raw)
+    ]
+    if key:
+        done.append(sql.SQL("alter table {} add primary key ({})").format(raw, _list(key)))
+    # Incremental models ask for the rows loaded since their last run.
+    done.append(sql.SQL("create index on {} (_load_id)").format(raw))
+    return done
+
+
+def create_stage(name: sql.Identifier, raw: sql.Identifier, columns: Sequence[str]) -> sql.Composed:
+    """Return the DDL of an empty temp table with raw's columns, gone when the transaction ends."""
+    return sql.SQL("create temp table {} on commit drop as select {} from {} limit 0").format(
+        sql.Identifier(name.strings[-1]), _list(columns), raw
+    )
+
+
+def upsert(
+    raw: sql.Identifier, columns: Sequence[str], key: Sequence[str], load_id: int
+) -> sql.Composed:
+    """Return one statement that inserts, updates what differs, revives tombstones; it counts both."""
+    changes = sql.SQL(", ").join(
+        sql.SQL("{} = {}").format(sql.Identifier(c), sql.Identifier("excluded", c)) for c in columns
+    )
+    return sql.SQL(
+        "with changed as ("
+        "insert into {raw} as target ({columns}, _loaded_at, _load_id) "
+        "select {columns}, now(), {load_id} from {stage} "
+        "on conflict ({key}) do update set {changes}, _loaded_at = excluded._loaded_at, "
+        "_load_id = excluded._load_id, _deleted_at = null "
+        # Without the casts PostgreSQL compares field by field, which `*<>` does not support.
+        "where row({old})::record *<> row({new})::record or target._deleted_at is not null "
+        # xmax is 0 only in a row version that this statement inserted afresh.
+        "returning (xmax = 0) as is_new) "
+        "select count(*) filter (where is_new), count(*) filter (where not is_new) from changed"
+    ).format(
+        raw=raw,
+        columns=_list(columns),
+        load_id=sql.Literal(load_id),
+        stage=STAGE,
+        key=_list(key),
+        changes=changes,
+        old=_list(columns, "target"),
+        new=_list(columns, "excluded"),
+    )
+
+
+def tombstone(
+    raw: sql.Identifier, key: Sequence[str], load_id: int, present: sql.Identifier
+) -> sql.Composed:
+    """Return the statement that marks live raw rows whose key is not in `present` as deleted."""
+    return sql.SQL(
+        "update {raw} as target set _deleted_at = now(), _loaded_at = now(), _load_id = {load_id} "
+        "where target._deleted_at is null "
+        "and not exists (select from {present} as present where {same})"
+    ).format(
+        raw=raw,
+        load_id=sql.Literal(load_id),
+        present=present,
+        same=_same_key("present", "target", key),
+    )
+
+
+def missing_keys(raw: sql.Identifier, key: Sequence[str]) -> sql.Composed:
+    """Return the query for keys of the source that are neither live in raw nor staged, as text arrays.
+
+    These are rows that were committed behind the watermark, or came back from a deletion.
+    """
+    return sql.SQL(
+        "select {arrays} from {keys} as present "
+        "where not exists (select from {raw} as target "
+        "where {in_raw} and target._deleted_at is null) "
+        "and not exists (select from {stage} as staged where {in_stage})"
+    ).format(
+        arrays=sql.SQL(", ").join(
+            sql.SQL("array_agg({}::text)").format(sql.Identifier("present", name)) for name in key
+        ),
+        keys=KEYS,
+        raw=raw,
+        in_raw=_same_key("target", "present", key),
+        stage=STAGE,
+        in_stage=_same_key("staged", "present", key),
+    )
+
+
+def key_condition(key: Sequence[Column], values: Sequence[Sequence[str]]) -> sql.Composed:
+    """Return the source's condition that a row's key is among `values` (one list per key column)."""
+    return sql.SQL("({}) in (select * from unnest({}))").format(
+        sql.SQL(", ").join(
+            sql.SQL("{}::{}").format(sql.Identifier(c.name), sql.SQL(c.raw_type)) for c in key
+        ),
+        sql.SQL(", ").join(
+            sql.SQL("{}::{}[]").format(sql.Literal(list(column)), sql.SQL(c.raw_type))
+            for c, column in zip(key, values, strict=True)
+        ),
+    )
+
+
+# A table without a key is compared as a bag of rows: equal rows are numbered, row by row the same number must exist.
+_NUMBERED = (
+    "select {id} as id, digest, row_number() over (partition by digest) as copy "
+    "from (select {id}, md5(row({columns})::text) as digest from {relation} {where}) as digested"
+)
+
+
+def _bags(raw: sql.Identifier, columns: Sequence[str]) -> tuple[sql.Composed, sql.Composed]:
+    live, staged = (
+        sql.SQL(_NUMBERED).format(
+            id=sql.Identifier("ctid"), columns=_list(columns), relation=relation, where=where
+        )
+        for relation, where in ((raw, sql.SQL("where _deleted_at is null")), (STAGE, sql.SQL("")))
+    )
+    return live, staged
+
+
+def tombstone_bag(raw: sql.Identifier, columns: Sequence[str], load_id: int) -> sql.Composed:
+    """Return the statement that marks keyless raw rows which are no longer in the stage."""
+    live, staged = _bags(raw, columns)
+    return sql.SQL(
+        "update {raw} as target "
+        "set _deleted_at = now(), _loaded_at = now(), _load_id = {load_id} "
+        "from ({live}) as live left join ({staged}) as staged using (digest, copy) "
+        "where target.ctid = live.id and staged.id is null"
+    ).format(raw=raw, load_id=sql.Literal(load_id), live=live, staged=staged)
+
+
+def insert_bag(raw: sql.Identifier, columns: Sequence[str], load_id: int) -> sql.Composed:
+    """Return the statement that inserts keyless staged rows which raw lacks."""
+    live, staged = _bags(raw, columns)
+    return sql.SQL(
+        "insert into {raw} ({columns}, _loaded_at, _load_id) "
+        "select {qualified}, now(), {load_id} from {stage} as stage "
+        "inner join ({staged}) as staged on stage.ctid = staged.id "
+        "left join ({live}) as live using (digest, copy) where live.id is null"
+    ).format(
+        raw=raw,
+        columns=_list(columns),
+        qualified=_list(columns, "stage"),
+        load_id=sql.Literal(load_id),
+        stage=STAGE,
+        staged=staged,
+        live=live,
+    )

@@ -1,0 +1,59 @@
+"""dbt's manifest: the only form in which the runner reads the project's YAML."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any, cast
+
+from runner.dbt import run_dbt
+from runner.errors import ConfigError
+from runner.settings import Settings
+
+# Folders whose files say nothing about the project.
+_SKIPPED = {"target", "logs", "node_modules", "tests", "docs", "__pycache__"}
+_PARSED = (".yml", ".yaml", ".sql", ".md", ".csv")
+
+
+def read_manifest(settings: Settings) -> dict[str, Any]:
+    """Return the project's manifest, parsed anew by dbt only if a project file is newer than it.
+
+    Importing and parsing with dbt takes seconds, reading the fresh file milliseconds.
+
+    Raises:
+        ConfigError: dbt cannot parse the project; the message is dbt's own.
+    """
+    project = settings.project_dir
+    path = project / "target" / "manifest.json"
+    if not path.is_file() or path.stat().st_mtime < _newest_change(project):
+        outcome = run_dbt(
+            ["parse", "--quiet"],
+            project_dir=project,
+            env=settings.child_env(),
+        )
+        if outcome.returncode != 0:
+            raise ConfigError(f"dbt cannot parse the project: {_essence(outcome.output)}")
+    try:
+        return cast(dict[str, Any], json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"target/manifest.json is damaged: delete it and try again ({error})") from error
+
+
+def _newest_change(project: Path) -> float:
+    """Return the newest modification time (seconds since the epoch) of the files dbt parses."""
+    newest = 0.0
+    for folder, subfolders, files in os.walk(project):
+        subfolders[:] = [n for n in subfolders if n not in _SKIPPED and not n.startswith(".")]
+        for name in files:
+            if name.endswith(_PARSED):
+                newest = max(newest, os.stat(os.path.join(folder, name)).st_mtime)  # noqa: PTH116, PTH118 (thousands of files)
+        newest = max(newest, Path(folder).stat().st_mtime)  # a deleted or moved file
+    return newest
+
+
+def _essence(output: str) -> str:
+    """Return dbt's error on one line, without time stamps and the traceback."""
+    lines = [line.split("  ", 1)[-1].strip() for line in output.splitlines() if line.strip()]
+    lines = [line for line in lines if not line.startswith(("Running with", "Registered"))]
+    return " ".join(lines)[:800] or "no output; run `dbt parse` to see why"

@@ -1,0 +1,158 @@
+"""Settings: from the environment, else `.env`, else what `haven up` remembered; validated when first used.
+
+One set of names serves profiles.yml and the runner: HAVEN_SOURCE_*, HAVEN_WAREHOUSE_* and HAVEN_TARGET.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from dotenv import dotenv_values
+
+from runner.errors import ConfigError
+
+Side = Literal["source", "warehouse"]
+TARGETS = ("local", "dev", "ci", "prod")
+SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+MAX_PORT = 65535
+
+
+@dataclass(frozen=True)
+class Connection:
+    """Where one database is; the password never shows in a repr."""
+
+    side: Side
+    host: str
+    port: int
+    user: str
+    password: str = field(repr=False)
+    dbname: str
+    sslmode: str = "prefer"
+
+    @property
+    def label(self) -> str:
+        """Return `warehouse user@host:port/dbname`, for messages."""
+        return f"{self.side} {self.user}@{self.host}:{self.port}/{self.dbname}"
+
+    def as_env(self) -> dict[str, str]:
+        """Return the HAVEN_<SIDE>_* variables of this connection."""
+        prefix = f"HAVEN_{self.side.upper()}_"
+        names = ("host", "port", "user", "password", "dbname", "sslmode")
+        return {prefix + name.upper(): str(getattr(self, name)) for name in names}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings of one call. `values` holds every HAVEN_* variable after merging the sources."""
+
+    home: Path
+    project_dir: Path
+    values: Mapping[str, str] = field(repr=False)
+
+    @property
+    def target(self) -> str:
+        """Return the dbt target. Raises ConfigError if HAVEN_TARGET is none of TARGETS."""
+        target = self.values.get("HAVEN_TARGET", "local")
+        if target not in TARGETS:
+            raise ConfigError(f"HAVEN_TARGET is {target!r}; it must be one of {', '.join(TARGETS)}")
+        return target
+
+    def connection(self, side: Side) -> Connection:
+        """Return one side's connection. Raises ConfigError naming the variable that is missing or wrong."""
+        prefix = f"HAVEN_{side.upper()}_"
+
+        def value(name: str, default: str | None = None) -> str:
+            found = self.values.get(prefix + name, "").strip() or default
+            if found is None:
+                raise ConfigError(
+                    f"{prefix}{name} is not set: run `haven up` for databases on this machine, "
+                    "or set it in the environment or in .env (see .env.example)"
+                )
+            return found
+
+        host = value("HOST")
+        port = value("PORT", "5432")
+        if not port.isdecimal() or not 0 < int(port) <= MAX_PORT:
+            raise ConfigError(f"{prefix}PORT is {port!r}; it must be a number from 1 to {MAX_PORT}")
+        sslmode = value("SSLMODE", "prefer")
+        if sslmode not in SSL_MODES:
+            raise ConfigError(
+                f"{prefix}SSLMODE is {sslmode!r}; it must be one of {', '.join(SSL_MODES)}"
+            )
+        return Connection(
+            side=side,
+            host=host,
+            port=int(port),
+            user=value("USER"),
+            password=value("PASSWORD"),
+            dbname=value("DBNAME"),
+            sslmode=sslmode,
+        )
+
+    def child_env(self) -> dict[str, str]:
+        """Return the environment for dbt and other children: this process's, plus all settings.
+
+        Raises ConfigError if the warehouse's settings are missing or wrong.
+        """
+        env = {**os.environ, **self.values, **self.connection("warehouse").as_env()}
+        env["HAVEN_TARGET"] = self.target
+        if not (self.project_dir / "profiles.yml").is_file():
+            env.setdefault("DBT_PROFILES_DIR", str(self.home))
+        # Sessions of every client start in UTC, so that a date never depends on the machine.
+        env.setdefault("PGTZ", "UTC")
+        return env
+
+
+def find_home(start: Path) -> Path:
+    """Return the nearest folder at or above `start` that holds dbt_project.yml, else `start`."""
+    for folder in (start, *start.parents):
+        if (folder / "dbt_project.yml").is_file():
+            return folder
+    return start
+
+
+def state_file(home: Path) -> Path:
+    """Return the path of the file in which `haven up` keeps ports and passwords (mode 0600)."""
+    return home / ".haven" / "connections.json"
+
+
+def read_state(home: Path) -> dict[str, Any] | None:
+    """Return what `haven up` remembered, or None. Raises ConfigError if the file is damaged."""
+    path = state_file(home)
+    if not path.is_file():
+        return None
+    try:
+        return cast(dict[str, Any], json.loads(path.read_text(encoding="utf-8")))
+    except ValueError as error:
+        raise ConfigError(
+            f"{path.name} in .haven is damaged: run `haven down --delete`, then `haven up`"
+        ) from error
+
+
+def load_settings(
+    project_dir: Path | None = None, environ: Mapping[str, str] | None = None
+) -> Settings:
+    """Read settings for the project in `project_dir` (default: the one around the current folder).
+
+    Raises ConfigError if `project_dir` is not a dbt project.
+    """
+    environ = os.environ if environ is None else environ
+    home = Path(environ["HAVEN_HOME"]) if environ.get("HAVEN_HOME") else find_home(Path.cwd())
+    project = (project_dir or home).resolve()
+    if not (project / "dbt_project.yml").is_file():
+        raise ConfigError(
+            f"no dbt_project.yml in {project}: change to a project's folder or pass --project-dir"
+        )
+    values: dict[str, str] = {}
+    state = read_state(home)
+    if state is not None:
+        for side in ("source", "warehouse"):
+            values |= Connection(side=cast(Side, side), **state[side]).as_env()
+    values |= {k: v for k, v in dotenv_values(home / ".env", interpolate=False).items() if v}
+    values |= {k: v for k, v in environ.items() if k.startswith("HAVEN_") and v}
+    return Settings(home=home.resolve(), project_dir=project, values=values)
