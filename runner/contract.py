@@ -98,9 +98,7 @@ def read_contract(manifest: Mapping[str, Any]) -> Contract:
         try:
             tables.append(_table(node, _mapping(of_source) | _mapping(of_table)))
         except ConfigError as error:
-            problems.append(
-                Problem(label, f"{node['original_file_path']}: table {label}: {error}")
-            )
+            problems.append(Problem(label, f"{node['original_file_path']}: table {label}: {error}"))
     if not tables and not problems:
         raise ConfigError(
             "no source of this project is to be loaded: give one `config.meta.load` in its YAML"
@@ -140,7 +138,8 @@ def _table(node: Mapping[str, Any], load: Mapping[str, Any]) -> TableSpec:
         source_table=str(source_table),
         strategy=strategy,
         primary_key=_names(load, "primary_key"),
-        watermark=str(watermark) if watermark else None,
+        # A source's default watermark means nothing to a table that is read whole.
+        watermark=str(watermark) if watermark and strategy == "incremental" else None,
         lookback=str(load.get("lookback", DEFAULT_LOOKBACK)),
         deletes=_one_of(load, "deletes", DELETES, "sweep"),
         columns=_names(load, "columns"),

@@ -22,7 +22,9 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from psycopg2 import sql
 
+from runner.connect import connect
 from runner.errors import ConfigError, UnreachableError
 from runner.settings import Connection, Side, read_state, state_file
 
@@ -325,10 +327,6 @@ def _is_free(port: int) -> bool:
 
 
 def _make_database(target: Connection) -> None:
-    from psycopg2 import sql
-
-    from runner.connect import connect
-
     maintenance = Connection(**{**target.__dict__, "dbname": "postgres"})
     session = connect(maintenance)
     try:
@@ -336,8 +334,6 @@ def _make_database(target: Connection) -> None:
         with session.cursor() as cursor:
             cursor.execute("select 1 from pg_database where datname = %s", (target.dbname,))
             if cursor.fetchone() is None:
-                cursor.execute(
-                    sql.SQL("create database {}").format(sql.Identifier(target.dbname))
-                )
+                cursor.execute(sql.SQL("create database {}").format(sql.Identifier(target.dbname)))
     finally:
         session.close()

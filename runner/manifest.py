@@ -37,7 +37,9 @@ def read_manifest(settings: Settings) -> dict[str, Any]:
     try:
         return cast(dict[str, Any], json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
-        raise ConfigError(f"target/manifest.json is damaged: delete it and try again ({error})") from error
+        raise ConfigError(
+            f"target/manifest.json is damaged: delete it and try again ({error})"
+        ) from error
 
 
 def _newest_change(project: Path) -> float:

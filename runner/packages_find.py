@@ -102,7 +102,7 @@ def _newest_cached(folder: Path, request: PackageRequest) -> str | None:
     """Return the newest cached version that the request's ranges allow."""
     from dbt_common import semver  # noqa: PLC0415  only needed for packages that nobody pinned
 
-    if not request.ranges:
+    if not request.ranges or not request.from_hub:
         return None
     cached = [path.name for path in folder.glob("[0-9]*")]
     allowed = semver.reduce_versions(

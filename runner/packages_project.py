@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 from dataclasses import dataclass
@@ -75,12 +76,16 @@ def read_project(project_dir: Path) -> PackagesProject | None:
                 requests=requests,
                 requests_file=requests_file,
                 # of what is asked for, so that a comment or a blank line changes nothing
-                digest=hashlib.sha256(repr(requests).encode()).hexdigest(),
+                digest=_digest(read_yaml(requests_file)["packages"]),
                 install_path=root / str(settings.get("packages-install-path", "dbt_packages")),
                 target_path=root
                 / (os.environ.get("DBT_TARGET_PATH") or str(settings.get("target-path", "target"))),
             )
     return None
+
+
+def _digest(entries: list[dict[str, Any]]) -> str:
+    return hashlib.sha256(json.dumps(entries, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def package_requests(path: Path) -> tuple[PackageRequest, ...]:
@@ -113,7 +118,7 @@ def _request(entry: dict[str, Any], path: Path) -> PackageRequest:
 
 
 def is_package(folder: Path, name: str) -> bool:
-    """Return whether the folder holds the dbt package of that name, with a readable project file."""
+    """Return whether the folder holds the dbt package of that name, fit to be read by dbt."""
     try:
         return (folder / "dbt_project.yml").is_file() and own_identity(folder)[0] == name
     except ConfigError:

@@ -56,11 +56,8 @@ class Settings:
 
     @property
     def target(self) -> str:
-        """Return the dbt target. Raises ConfigError if HAVEN_TARGET is none of TARGETS."""
-        target = self.values.get("HAVEN_TARGET", "local")
-        if target not in TARGETS:
-            raise ConfigError(f"HAVEN_TARGET is {target!r}; it must be one of {', '.join(TARGETS)}")
-        return target
+        """Return the dbt target, one of TARGETS."""
+        return self.values.get("HAVEN_TARGET", "local")
 
     def connection(self, side: Side) -> Connection:
         """Return one side's connection. Raises ConfigError naming the variable that is missing or wrong."""
@@ -139,7 +136,7 @@ def load_settings(
 ) -> Settings:
     """Read settings for the project in `project_dir` (default: the one around the current folder).
 
-    Raises ConfigError if `project_dir` is not a dbt project.
+    Raises ConfigError if `project_dir` is not a dbt project or HAVEN_TARGET is none of TARGETS.
     """
     environ = os.environ if environ is None else environ
     home = Path(environ["HAVEN_HOME"]) if environ.get("HAVEN_HOME") else find_home(Path.cwd())
@@ -151,8 +148,14 @@ def load_settings(
     values: dict[str, str] = {}
     state = read_state(home)
     if state is not None:
-        for side in ("source", "warehouse"):
-            values |= Connection(side=cast(Side, side), **state[side]).as_env()
+        sides: tuple[Side, ...] = ("source", "warehouse")
+        for side in sides:
+            values |= Connection(side=side, **state[side]).as_env()
     values |= {k: v for k, v in dotenv_values(home / ".env", interpolate=False).items() if v}
     values |= {k: v for k, v in environ.items() if k.startswith("HAVEN_") and v}
-    return Settings(home=home.resolve(), project_dir=project, values=values)
+    settings = Settings(home=home.resolve(), project_dir=project, values=values)
+    if settings.target not in TARGETS:
+        raise ConfigError(
+            f"HAVEN_TARGET is {settings.target!r}; it must be one of {', '.join(TARGETS)}"
+        )
+    return settings

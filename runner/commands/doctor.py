@@ -19,7 +19,8 @@ from runner.connect import connect
 from runner.contract import read_contract
 from runner.errors import HavenError
 from runner.manifest import read_manifest
-from runner.packages import installed_variant
+from runner.packages_installed import read_installed
+from runner.packages_project import read_project
 from runner.settings import Settings, Side, load_settings, state_file
 
 OLDEST_SERVER = 160000  # PostgreSQL 16, as server_version_num counts
@@ -48,7 +49,9 @@ def doctor(
     else:
         width = max(len(check.name) for check in checks)
         for check in checks:
-            typer.echo(f"{'ok  ' if check.is_ok else 'FAIL'}  {check.name:<{width}}  {check.detail}")
+            typer.echo(
+                f"{'ok  ' if check.is_ok else 'FAIL'}  {check.name:<{width}}  {check.detail}"
+            )
     raise typer.Exit(0 if all(check.is_ok for check in checks) else 2)
 
 
@@ -64,8 +67,8 @@ def examine(project_dir: Path | None) -> Iterator[Check]:
         yield Check("settings", False, str(error))
         return
     yield _secrets(settings)
-    for side in ("source", "warehouse"):
-        yield from _database(settings, side)  # type: ignore[arg-type]
+    yield from _database(settings, "source")
+    yield from _database(settings, "warehouse")
     yield _disk(settings.home)
     yield _packages(settings.project_dir)
     yield _contract(settings)
@@ -83,7 +86,9 @@ def _tools() -> Iterator[Check]:
             yield Check(name, True, version(name))
         except PackageNotFoundError:
             if extra:
-                yield Check(name, True, f"not installed; only Elementary's report needs it ([{extra}])")
+                yield Check(
+                    name, True, f"not installed; only Elementary's report needs it ([{extra}])"
+                )
             else:
                 yield Check(name, False, "not installed: run `make setup`")
 
@@ -107,7 +112,9 @@ def _database(settings: Settings, side: Side) -> Iterator[Check]:
 
 
 def _server_version(cursor: PgCursor, side: Side) -> Check:
-    cursor.execute("select current_setting('server_version_num')::int, current_setting('server_version')")
+    cursor.execute(
+        "select current_setting('server_version_num')::int, current_setting('server_version')"
+    )
     number, text = cursor.fetchone()  # type: ignore[misc]
     is_ok = number >= OLDEST_SERVER
     return Check(
@@ -142,10 +149,14 @@ def _write_privilege(cursor: PgCursor) -> Check:
     )
     may_create, is_read_only, role, database = cursor.fetchone()  # type: ignore[misc]
     if is_read_only:
-        return Check("warehouse writes", False, "the warehouse is read-only: connect to the primary")
+        return Check(
+            "warehouse writes", False, "the warehouse is read-only: connect to the primary"
+        )
     if not may_create:
         return Check(
-            "warehouse writes", False, f"run: grant create, temporary on database {database} to {role}"
+            "warehouse writes",
+            False,
+            f"run: grant create, temporary on database {database} to {role}",
         )
     return Check("warehouse writes", True, "may create schemas and temporary tables")
 
@@ -158,15 +169,19 @@ def _disk(folder: Path) -> Check:
 
 
 def _packages(project_dir: Path) -> Check:
-    if not (project_dir / "packages.yml").is_file():
+    try:
+        project = read_project(project_dir)
+        installed = read_installed(project) if project else None
+    except HavenError as error:
+        return Check("dbt packages", False, str(error))
+    if project is None:
         return Check("dbt packages", True, "the project uses none")
-    variant = installed_variant(project_dir)
-    details = {
-        "real": "installed",
-        "offline": "the offline subset is installed; `haven deps --upgrade` fetches the real ones",
-        "none": "not installed: run `haven deps`",
-    }
-    return Check("dbt packages", variant != "none", details[variant])
+    if installed is None:
+        return Check("dbt packages", False, "not installed: run `haven deps`")
+    if installed.variant == "offline":
+        hint = "the offline subset; `haven deps --upgrade` fetches the real ones"
+        return Check("dbt packages", True, hint)
+    return Check("dbt packages", True, ", ".join(f"{k} {v}" for k, v in installed.versions.items()))
 
 
 def _contract(settings: Settings) -> Check:

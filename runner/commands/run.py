@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -140,7 +139,9 @@ def build(settings: Settings, select: Sequence[str], *, full_refresh: bool = Fal
         follow_dbt(["source", "freshness"], project_dir=project, env=env, on_line=follower.line)
         code = follow_dbt(args, project_dir=project, env=env, on_line=follower.line)
     if not (project / "target" / "run_results.json").is_file():
-        raise ConfigError(f"dbt could not build: {follower.essence()} (all of it: target/haven/dbt.log)")
+        raise ConfigError(
+            f"dbt could not build: {follower.essence()} (all of it: target/haven/dbt.log)"
+        )
     manifest = load_manifest(project / "target")
     return BuildOutcome(
         returncode=code,
@@ -152,7 +153,7 @@ def build(settings: Settings, select: Sequence[str], *, full_refresh: bool = Fal
 class _Follower:
     """Shows dbt's progress: its current line on a terminal, else every 50th, and keeps all in a file."""
 
-    def __init__(self, write: Any) -> None:
+    def __init__(self, write: Callable[[str], object]) -> None:
         self._write = write
         self._count = 0
         self._errors: list[str] = []
@@ -207,7 +208,9 @@ def _show(settings: Settings, summary: _Summary) -> None:
         for result in build_outcome.named("warn"):
             typer.echo(f"  warn     {result.name}: {result.failures or 0:,} rows")
         for result in build_outcome.named(*BAD):
-            typer.echo(f"  FAILED   {result.name}: {' '.join((result.message or '').split())[:160]}")
+            typer.echo(
+                f"  FAILED   {result.name}: {' '.join((result.message or '').split())[:160]}"
+            )
     for report in summary.reports:
         where = _relative(report.path, settings) if report.path else report.detail
         typer.echo(f"report     {report.name:<11} {where}")

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 from typing import BinaryIO
 
+import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import cursor as PgCursor
 
@@ -39,6 +40,10 @@ class _Tap:
                 raise self._writer.error
         self._on_bytes(len(data))
         return data
+
+    def readline(self, size: int = -1) -> bytes:
+        """Return the next line of raw bytes; psycopg2 wants it to be there, binary data needs `read`."""
+        return self._pipe.readline(size)
 
 
 class _Writer(threading.Thread):
@@ -87,10 +92,16 @@ def copy_rows(
     )
     read_end, write_end = os.pipe()
     writer = _Writer(source, copy_out, os.fdopen(write_end, "wb", CHUNK_BYTES))
-    with os.fdopen(read_end, "rb", CHUNK_BYTES) as pipe:
-        writer.start()
-        # Leaving this block closes the pipe: a writer still at it then fails instead of waiting.
-        warehouse.copy_expert(copy_in, _Tap(pipe, writer, on_bytes), CHUNK_BYTES)
+    try:
+        with os.fdopen(read_end, "rb", CHUNK_BYTES) as pipe:
+            writer.start()
+            # Leaving this block closes the pipe: a writer still at it then fails instead of waiting.
+            warehouse.copy_expert(copy_in, _Tap(pipe, writer, on_bytes), CHUNK_BYTES)
+    except psycopg2.Error:
+        writer.join()
+        if isinstance(writer.error, psycopg2.Error):
+            raise writer.error from None  # the cause; the warehouse only saw its data end
+        raise
     if writer.rows != warehouse.rowcount:
         raise DataError(
             f"the source sent {writer.rows} rows but the warehouse took {warehouse.rowcount}; "

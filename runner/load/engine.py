@@ -107,9 +107,7 @@ def load_tables(
                 if outcome.error and outcome.table in specs:
                     record(specs[outcome.table], cursor, outcome, run_id, next_load_id(cursor))
     order = [spec.label for spec in contract.tables]
-    return sorted(
-        outcomes, key=lambda o: order.index(o.table) if o.table in order else len(order)
-    )
+    return sorted(outcomes, key=lambda o: order.index(o.table) if o.table in order else len(order))
 
 
 def _create_schemas(warehouse: PgConnection, names: set[str]) -> None:

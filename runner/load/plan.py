@@ -193,16 +193,21 @@ def _reading(
     """Return the mode and the condition on the rows to read."""
     if raw is None:
         return "first", None
-    if spec.strategy == "full" or spec.watermark is None or watermark_type is None:
+    if spec.watermark is None or watermark_type is None:
         return "full", None
     column, kind = sql.Identifier(spec.watermark), sql.SQL(watermark_type)
     if request.since is not None or request.until is not None:
         parts = []
-        for name, operator, value in (("since", ">=", request.since), ("until", "<", request.until)):
+        for name, operator, value in (
+            ("since", ">=", request.since),
+            ("until", "<", request.until),
+        ):
             if value is not None:
                 _check_value(source, f"--{name}", value, watermark_type)
                 parts.append(
-                    sql.SQL("{} {} {}::{}").format(column, sql.SQL(operator), sql.Literal(value), kind)
+                    sql.SQL("{} {} {}::{}").format(
+                        column, sql.SQL(operator), sql.Literal(value), kind
+                    )
                 )
         return "backfill", sql.SQL(" and ").join(parts)
     if request.full or stored is None:
@@ -216,10 +221,14 @@ def _reading(
 
 def _lookback(source: PgCursor, spec: TableSpec, watermark_type: str) -> sql.Composable:
     if watermark_type.startswith(_TIME_TYPES):
-        _check_value(source, f"{spec.file}: table {spec.label}: lookback", spec.lookback, "interval")
+        _check_value(
+            source, f"{spec.file}: table {spec.label}: lookback", spec.lookback, "interval"
+        )
         return sql.SQL("{}::interval").format(sql.Literal(spec.lookback))
     if spec.lookback == DEFAULT_LOOKBACK:
-        return sql.Literal(0)  # the default is a time; a numeric watermark has no overlap unless asked
+        return sql.Literal(
+            0
+        )  # the default is a time; a numeric watermark has no overlap unless asked
     _check_value(source, f"{spec.file}: table {spec.label}: lookback", spec.lookback, "numeric")
     return sql.SQL("{}::numeric").format(sql.Literal(spec.lookback))
 

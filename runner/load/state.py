@@ -51,6 +51,7 @@ def lock_source(session: PgConnection, source: Connection) -> None:
             from pg_locks as locks
             inner join pg_stat_activity as activity on locks.pid = activity.pid
             where locks.locktype = 'advisory' and locks.granted
+                and activity.datname = current_database()
                 and locks.classid::bigint = %s and locks.objid = (%s::bigint & 4294967295)
             """,
             (LOCK_SPACE, key),
@@ -102,6 +103,8 @@ def recorded_run(
         finally:
             # A broken session must not hide the error that broke it.
             with suppress(psycopg2.Error), session, session.cursor() as cursor:
+                # A backend outlives its client for a moment; the next run must not meet the lock.
+                cursor.execute("select pg_advisory_unlock_all()")
                 cursor.execute(
                     "update ops.runs set status = %s, finished_at = clock_timestamp(), "
                     "summary = %s where run_id = %s",

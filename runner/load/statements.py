@@ -47,7 +47,7 @@ def select_source(
 
 def create_raw(raw: sql.Identifier, columns: Sequence[Column], load_id: int) -> sql.Composed:
     """Return the DDL of a raw table; the defaults stamp the rows of its first load and go after it."""
-    body = [
+    body: list[sql.Composable] = [
         sql.SQL("{} {}").format(sql.Identifier(c.name), sql.SQL(c.raw_type)) for c in columns
     ]
     body += [

@@ -71,9 +71,7 @@ def _first(
     """Make the raw table and fill it; key and index come after the rows, which is faster."""
     warehouse.execute(statements.create_raw(plan.raw, plan.columns, load_id))
     query = statements.select_source(plan.source, plan.columns)
-    read = copy_rows(
-        source, query, warehouse, plan.raw, plan.names, freeze=True, on_bytes=on_bytes
-    )
+    read = copy_rows(source, query, warehouse, plan.raw, plan.names, freeze=True, on_bytes=on_bytes)
     for statement in statements.finish_raw(plan.raw, plan.key):
         warehouse.execute(statement)
     warehouse.execute(sql.SQL("analyze {}").format(plan.raw))
@@ -181,7 +179,7 @@ def _advance_watermark(
 ) -> str | None:
     """Store and return the highest watermark read, capped by `bound`; a backfill leaves it alone."""
     spec = plan.spec
-    if spec.strategy != "incremental" or spec.watermark is None or plan.mode == "backfill":
+    if spec.watermark is None or plan.mode == "backfill":
         return plan.watermark_from
     kind = sql.SQL(plan.watermark_type or "")
     relation = plan.raw if plan.mode == "first" else statements.STAGE
@@ -189,7 +187,9 @@ def _advance_watermark(
         sql.Identifier(spec.watermark), relation, sql.Literal(plan.watermark_from), kind
     )
     if plan.is_time:
-        highest = sql.SQL("least({}, {}::timestamptz::{})").format(highest, sql.Literal(bound), kind)
+        highest = sql.SQL("least({}, {}::timestamptz::{})").format(
+            highest, sql.Literal(bound), kind
+        )
     warehouse.execute(
         sql.SQL(
             "insert into ops.watermarks "

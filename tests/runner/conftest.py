@@ -1,0 +1,193 @@
+"""Shared fixtures: real PostgreSQL clusters made by `haven up`, and the real command line.
+
+The whole session works in a copy of the project, in a folder whose name has a space.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import psycopg2
+import pytest
+from psycopg2 import sql
+from psycopg2.extensions import connection as PgConnection
+
+from runner import embedded
+from runner.connect import connect
+from runner.settings import Connection, read_state
+
+ROOT = Path(__file__).parents[2]
+NOT_COPIED = shutil.ignore_patterns(
+    ".*", "target", "logs", "dbt_packages", "tests", "*.egg-info", "__pycache__", "docs"
+)
+
+
+def clean_environment() -> dict[str, str]:
+    """Return the environment without what a developer may have set for Haven, dbt or PostgreSQL."""
+    prefixes = ("HAVEN_", "DBT_", "PG")
+    return {k: v for k, v in os.environ.items() if not k.startswith(prefixes)} | {
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        "COLUMNS": "140",
+    }
+
+
+@dataclass(frozen=True)
+class Done:
+    """A finished command: exit code and both outputs."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """Return standard output as JSON."""
+        return json.loads(self.out)
+
+
+@dataclass(frozen=True)
+class Project:
+    """A dbt project folder and the databases it works on; `haven` runs the real command line there."""
+
+    path: Path
+    source: Connection
+    warehouse: Connection
+    env: Mapping[str, str] = field(default_factory=dict)
+
+    def run(self, *command: str, timeout_s: float = 600, **env: str) -> Done:
+        """Run a program in the project with its settings; `env` adds to or overrides them."""
+        values = clean_environment() | self.source.as_env() | self.warehouse.as_env()
+        done = subprocess.run(
+            command,
+            cwd=self.path,
+            env=values | dict(self.env) | env,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    def haven(self, *args: str, expect: int | None = 0, **env: str) -> Done:
+        """Run `haven` and check its exit code (None: any)."""
+        done = self.run(sys.executable, "-m", "runner.cli", *args, **env)
+        assert expect is None or done.code == expect, f"exit {done.code}\n{done.out}\n{done.err}"
+        return done
+
+    def dbt(self, *args: str, expect: int | None = 0, **env: str) -> Done:
+        """Run plain dbt and check its exit code (None: any)."""
+        done = self.run(
+            sys.executable, "-m", "dbt.cli.main", *args, **({"DBT_PROFILES_DIR": str(ROOT)} | env)
+        )
+        assert expect is None or done.code == expect, f"exit {done.code}\n{done.out}\n{done.err}"
+        return done
+
+
+def rows(
+    session: PgConnection, query: str | sql.Composable, *args: object
+) -> list[tuple[Any, ...]]:
+    """Run one statement, commit, and return its rows (empty for a statement without any)."""
+    with session, session.cursor() as cursor:
+        cursor.execute(query, args or None)
+        return cursor.fetchall() if cursor.description else []
+
+
+@pytest.fixture(scope="session")
+def cluster_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with a space in its name in which both embedded clusters run."""
+    home = tmp_path_factory.mktemp("haven") / "my warehouse"
+    home.mkdir()
+    embedded.up(home)
+    yield home
+    embedded.down(home, delete=True)
+
+
+class Databases:
+    """Makes and drops databases in the session's clusters."""
+
+    def __init__(self, home: Path) -> None:
+        state = read_state(home)
+        assert state is not None
+        self._source = Connection(side="source", **state["source"])
+        self._warehouse = Connection(side="warehouse", **state["warehouse"])
+        self._made: list[Connection] = []
+
+    def create(self, side: str) -> Connection:
+        """Return a connection to a new, empty database of that side's cluster."""
+        cluster = self._source if side == "source" else self._warehouse
+        fresh = replace(cluster, dbname=f"test_{uuid4().hex[:12]}")
+        self._execute(cluster, "create database {}", fresh.dbname)
+        self._made.append(fresh)
+        return fresh
+
+    def drop_all(self) -> None:
+        """Drop what was made; sessions left open by a failed test are ended."""
+        for fresh in self._made:
+            cluster = self._source if fresh.side == "source" else self._warehouse
+            self._execute(cluster, "drop database if exists {} with (force)", fresh.dbname)
+
+    @staticmethod
+    def _execute(cluster: Connection, statement: str, name: str) -> None:
+        session = connect(cluster)
+        session.autocommit = True
+        with session.cursor() as cursor:
+            cursor.execute(sql.SQL(statement).format(sql.Identifier(name)))
+        session.close()
+
+
+@pytest.fixture
+def databases(cluster_home: Path) -> Iterator[Databases]:
+    """Databases for one test."""
+    made = Databases(cluster_home)
+    yield made
+    made.drop_all()
+
+
+@pytest.fixture
+def source_settings(databases: Databases) -> Connection:
+    """An empty source database."""
+    return databases.create("source")
+
+
+@pytest.fixture
+def warehouse_settings(databases: Databases) -> Connection:
+    """An empty warehouse database."""
+    return databases.create("warehouse")
+
+
+@pytest.fixture
+def source_connection(source_settings: Connection) -> Iterator[PgConnection]:
+    """A session in an empty source database."""
+    session = connect(source_settings)
+    yield session
+    session.close()
+
+
+@pytest.fixture
+def warehouse_connection(warehouse_settings: Connection) -> Iterator[PgConnection]:
+    """A session in an empty warehouse database."""
+    session = connect(warehouse_settings)
+    yield session
+    session.close()
+
+
+def copy_project(target: Path) -> Path:
+    """Copy the project's files, without what is generated, to `target`."""
+    shutil.copytree(ROOT, target, ignore=NOT_COPIED)
+    for name in ("reconciliation", "generic"):
+        if (ROOT / "tests" / name).is_dir():
+            shutil.copytree(ROOT / "tests" / name, target / "tests" / name)
+    return target
+
+
+__all__ = ["ROOT", "Databases", "Done", "Project", "copy_project", "psycopg2", "rows"]

@@ -1,0 +1,273 @@
+"""The command line as a user meets it: exit codes, one clear line, no traceback, no password."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from conftest import Databases, Done, Project, clean_environment, rows
+
+from runner.connect import connect
+from runner.dbt import run_dbt
+from runner.load.state import prepare, recorded_run
+
+SOURCES = """
+sources:
+  - name: shop
+    schema: raw_shop
+    config: {meta: {load: {strategy: incremental, watermark: updated_at}}}
+    tables:
+      - name: item
+      - name: label
+        config: {meta: {load: {strategy: full}}}
+"""
+PROFILES = Path(__file__).parents[2] / "profiles.yml"
+SECRET = "s3cret-pass-w0rd"
+
+
+@pytest.fixture(scope="session")
+def parsed_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small project of its own, described by YAML alone and parsed by dbt once."""
+    folder = tmp_path_factory.mktemp("shop") / "shop project"
+    (folder / "models").mkdir(parents=True)
+    (folder / "dbt_project.yml").write_text("name: shop\nversion: 1.0.0\nprofile: haven\n")
+    (folder / "models" / "sources.yml").write_text(SOURCES)
+    (folder / "profiles.yml").write_text(PROFILES.read_text())
+    assert run_dbt(["parse"], project_dir=folder, env=clean_environment()).returncode == 0
+    return folder
+
+
+@pytest.fixture
+def shop(databases: Databases, tmp_path: Path, parsed_project: Path) -> Iterator[Project]:
+    """A copy of the small project, with two source tables that have rows."""
+    folder = tmp_path / "shop project"
+    shutil.copytree(parsed_project, folder)
+    project = Project(folder, databases.create("source"), databases.create("warehouse"))
+    with closing(connect(project.source)) as session:
+        rows(session, "create table item (id int primary key, updated_at timestamptz)")
+        rows(session, "insert into item select n, now() from generate_series(1, 5) as n")
+        rows(session, "create table label (name text primary key)")
+        rows(session, "insert into label values ('a'), ('b')")
+    yield project
+
+
+def test_load_reports_each_table_for_people_and_machines(shop: Project) -> None:
+    done = shop.haven("load")
+    assert "shop.item" in done.out
+    assert "loading 2 tables" in done.err
+    body = shop.haven("load", "--json").json
+    assert body["status"] == "ok"
+    assert {t["table"]: (t["mode"], t["rows_unchanged"]) for t in body["tables"]} == {
+        "shop.item": ("incremental", 5),
+        "shop.label": ("full", 2),
+    }
+    with closing(connect(shop.warehouse)) as session:
+        runs = rows(session, "select command, status, finished_at is not null from ops.runs")
+        loads = rows(session, "select status, count(*) from ops.table_loads group by 1")
+    assert runs == [("load", "ok", True)] * 2
+    assert loads == [("ok", 4)]
+
+
+def test_a_dry_run_prints_the_plan_and_moves_nothing(shop: Project) -> None:
+    done = shop.haven("load", "--dry-run", "--json")
+    assert [(t["table"], t["mode"]) for t in done.json["plan"]] == [
+        ("shop.item", "first"),
+        ("shop.label", "first"),
+    ]
+    assert "shop.label" in shop.haven("load", "--dry-run").out
+    with closing(connect(shop.warehouse)) as session:
+        assert rows(session, "select to_regnamespace('raw_shop') is null") == [(True,)]
+
+
+def test_progress_as_json_lines(shop: Project) -> None:
+    lines = [json.loads(line) for line in shop.haven("--log-json", "load").err.splitlines()]
+    tables = {line["table"] for line in lines if "table" in line}
+    assert tables == {"shop.item", "shop.label"}
+    assert len({line["run_id"] for line in lines}) == 1
+    assert {line["level"] for line in lines} == {"info"}
+
+
+def _no_table(shop: Project) -> Project:
+    with closing(connect(shop.source)) as session:
+        rows(session, "drop table label")
+    return shop
+
+
+def _yaml(old: str, new: str) -> Callable[[Project], Project]:
+    def change(shop: Project) -> Project:
+        path = shop.path / "models" / "sources.yml"
+        path.write_text(path.read_text().replace(old, new))
+        return shop
+
+    return change
+
+
+def _setting(side: str, **change: object) -> Callable[[Project], Project]:
+    def apply(shop: Project) -> Project:
+        connection = replace(getattr(shop, side), **change)
+        return replace(shop, **{side: connection})
+
+    return apply
+
+
+def _env(**env: str) -> Callable[[Project], Project]:
+    return lambda shop: replace(shop, env=env)
+
+
+def _read_only(shop: Project) -> Project:
+    with closing(connect(shop.warehouse)) as session:
+        name = shop.warehouse.dbname
+        rows(session, f"alter database {name} set default_transaction_read_only = on")
+    return shop
+
+
+def _no_privilege(shop: Project) -> Project:
+    with closing(connect(shop.warehouse)) as session:
+        rows(session, f"create role guest_{shop.warehouse.dbname} login password '{SECRET}'")
+    return replace(
+        shop,
+        warehouse=replace(shop.warehouse, user=f"guest_{shop.warehouse.dbname}", password=SECRET),
+    )
+
+
+BAD = {
+    "missing variable": (_setting("source", user=""), 2, "HAVEN_SOURCE_USER is not set"),
+    "garbled port": (_env(HAVEN_SOURCE_PORT="54x2"), 2, "HAVEN_SOURCE_PORT is '54x2'"),
+    "garbled target": (_env(HAVEN_TARGET="moon"), 2, "HAVEN_TARGET is 'moon'"),
+    "wrong source password": (
+        _setting("source", password=SECRET),
+        3,
+        "refuses the login; check HAVEN_SOURCE_USER and HAVEN_SOURCE_PASSWORD",
+    ),
+    "wrong warehouse password": (
+        _setting("warehouse", password=SECRET),
+        3,
+        "check HAVEN_WAREHOUSE_USER and HAVEN_WAREHOUSE_PASSWORD",
+    ),
+    "nothing listens": (_setting("source", port=1), 3, "nothing listens there"),
+    "unknown host": (_setting("source", host="nowhere.invalid"), 3, "'nowhere.invalid' is unknown"),
+    "unknown database": (_setting("source", dbname="nope"), 3, "database 'nope' does not exist"),
+    "no TLS there": (_setting("warehouse", sslmode="require"), 3, "check HAVEN_WAREHOUSE_SSLMODE"),
+    "watermark that does not exist": (
+        _yaml("watermark: updated_at", "watermark: changed_at"),
+        2,
+        "models/sources.yml: table shop.item: watermark names column 'changed_at'",
+    ),
+    "unknown strategy": (
+        _yaml("strategy: full", "strategy: sometimes"),
+        2,
+        "models/sources.yml: table shop.label: unknown strategy 'sometimes'",
+    ),
+    "unknown key": (
+        _yaml("{strategy: full}", "{strateggy: full}"),
+        2,
+        "unknown key 'strateggy' under load: did you mean strategy?",
+    ),
+    "broken YAML": (_yaml("tables:", "tables: ["), 2, "dbt cannot parse the project"),
+    "dropped source table": (_no_table, 1, "the source has no table public.label"),
+    "read-only warehouse": (_read_only, 3, "the warehouse is read-only"),
+    "no privilege": (_no_privilege, 2, "permission denied for database"),
+}
+
+
+def assert_clear(done: Done, code: int, message: str, *secrets: str) -> None:
+    """Check the exit code, that one error line says `message`, and that no secret leaks."""
+    text = done.out + done.err
+    assert done.code == code, text
+    errors = [line for line in done.err.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1, text
+    assert message in errors[0]
+    assert "Traceback" not in text
+    for secret in secrets:
+        assert secret not in text
+
+
+@pytest.mark.parametrize("case", BAD, ids=list(BAD))
+def test_bad_input_ends_in_one_clear_line_and_its_exit_code(shop: Project, case: str) -> None:
+    break_it, code, message = BAD[case]
+    broken = break_it(shop)
+    done = broken.haven("load", expect=None)
+    assert_clear(done, code, message, SECRET, shop.source.password, shop.warehouse.password)
+
+
+def test_one_bad_table_does_not_stop_the_other(shop: Project) -> None:
+    _yaml("strategy: full", "strategy: sometimes")(shop)
+    body = shop.haven("load", "--json", expect=2).json
+    assert [(t["table"], t["error"] is None) for t in body["tables"]] == [
+        ("shop.item", True),
+        ("shop.label", False),
+    ]
+
+
+def test_an_unknown_table_names_the_nearest(shop: Project) -> None:
+    done = shop.haven("load", "itms", expect=2)
+    assert_clear(done, 2, "no table 'itms' in the sources YAML: did you mean item?")
+
+
+def test_full_and_a_window_exclude_each_other(shop: Project) -> None:
+    assert_clear(shop.haven("load", "--full", "--since", "2026-01-01", expect=2), 2, "--full reads")
+
+
+def test_outside_a_project(shop: Project, tmp_path: Path) -> None:
+    nowhere = replace(shop, path=tmp_path)
+    assert_clear(nowhere.haven("load", expect=2), 2, "no dbt_project.yml in")
+
+
+def test_a_second_run_of_the_same_source_is_turned_away(shop: Project) -> None:
+    with recorded_run(shop.source, shop.warehouse, run_id="first-run", command="load"):
+        done = shop.haven("load", expect=75)
+    assert_clear(done, 75, "is being loaded by haven load first-run (backend ")
+    shop.haven("load")
+
+
+def test_preparing_the_state_twice_at_once_is_safe(shop: Project) -> None:
+    with closing(connect(shop.warehouse)) as one, closing(connect(shop.warehouse)) as two:
+        prepare(one)
+        prepare(two)
+        assert rows(two, "select count(*) from ops.runs") == [(0,)]
+
+
+def test_env_lets_plain_clients_connect(shop: Project) -> None:
+    script = shop.haven("env").out
+    assert f"export PGDATABASE={shop.warehouse.dbname}" in script
+    assert f"export HAVEN_SOURCE_DBNAME={shop.source.dbname}" in script
+    source = shop.haven("env", "--psql", "source").out
+    assert f"export PGDATABASE={shop.source.dbname}" in source
+
+
+def test_doctor_is_well_and_says_what_to_fix(shop: Project) -> None:
+    done = shop.haven("doctor")
+    assert "FAIL" not in done.out
+    assert "2 tables to load" in done.out
+    broken = _yaml("strategy: full", "strategy: sometimes")(_setting("source", port=1)(shop))
+    checks = {c["name"]: c for c in broken.haven("doctor", "--json", expect=2).json}
+    failed = {name for name, check in checks.items() if not check["is_ok"]}
+    assert failed == {"source", "sources YAML"}
+    assert "unknown strategy" in checks["sources YAML"]["detail"]
+
+
+def test_doctor_on_a_read_only_warehouse_and_an_empty_source(
+    shop: Project, databases: Databases
+) -> None:
+    broken = replace(_read_only(shop), source=databases.create("source"))
+    checks = {c["name"]: c for c in broken.haven("doctor", "--json", expect=2).json}
+    assert "connect to the primary" in checks["warehouse writes"]["detail"]
+    assert "the source is empty" in checks["source tables"]["detail"]
+
+
+def test_doctor_finds_a_readable_secret(shop: Project) -> None:
+    (shop.path / ".env").write_text("HAVEN_TARGET=local\n")
+    (shop.path / ".env").chmod(0o644)
+    done = shop.haven("doctor", expect=2)
+    assert "others may read .env: run `chmod 600" in done.out
+
+
+def test_usage_errors_and_help(shop: Project) -> None:
+    assert shop.haven("load", "--workers", "0", expect=2).err
+    assert "Exit codes" in shop.haven("--help").out
+    assert shop.haven("status").out == "no databases here yet: `haven up` makes them\n"
