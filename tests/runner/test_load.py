@@ -9,7 +9,6 @@ from typing import Any
 import psycopg2
 import pytest
 from conftest import Databases, rows
-from psycopg2 import sql
 from psycopg2.extensions import connection as PgConnection
 
 from runner.connect import connect

@@ -1,0 +1,100 @@
+"""Keeps personal data out of reports.
+
+A column is masked if any node's `meta.pii` says so, or if its name looks personal and no node says
+`pii: false`. Text that is shown as it is loses its e-mail addresses.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+
+from runner.artifacts import Manifest
+
+MASK = "•••"
+MAX_TEXT_CHARS = 200
+Value = str | int | float | bool | None
+
+_PERSONAL = re.compile(
+    r"(^|_)(e?mails?|names?|firstname|lastname|fullname|username|surname|phones?|mobile|fax"
+    r"|address(es)?|street|postal|postcode|zip|birth(day|date)?|dob|ssn|iban|passport|ip)(_|\d|$)"
+    r"|e_mail",
+    re.IGNORECASE,
+)
+# Names of things, not of people: they tell which check or relation a row is about.
+_NOT_PERSONAL = re.compile(
+    r"^(table|column|schema|relation|model|metric|check|test|source|index|day|month)_name$"
+)
+_COUNTS = frozenset({"n_records", "num_rows", "row_count", "count"})
+_EMAIL = re.compile(r"[\w.+%-]+@[\w-]+(\.[\w-]+)*")
+_KEY_DETAIL = re.compile(r"(Key \([^)]*\)=)\(.*?\)(?= |$)", re.MULTILINE)
+_ANSI = re.compile(r"\x1b\[[0-9;]*m")
+
+
+@dataclass(frozen=True)
+class PiiRules:
+    """Column names that `meta.pii` calls personal or harmless, and those the project describes."""
+
+    personal: frozenset[str]
+    harmless: frozenset[str]
+    documented: frozenset[str]
+
+    def masks(self, column: str, *, tested_column: str | None = None) -> bool:
+        """Tell whether `column` of a failing row is hidden.
+
+        dbt's tests rename the tested column (`unique_field`, `value_field`, `from_field`); when it
+        is personal, so is every column of the sample that the project does not describe.
+        """
+        name = column.lower()
+        if name in self.personal:
+            return True
+        hides_all = tested_column is not None and self.masks(tested_column)
+        if hides_all and name not in self.documented | _COUNTS:
+            return True
+        if name in self.harmless or _NOT_PERSONAL.match(name):
+            return False
+        return bool(_PERSONAL.search(name))
+
+
+def pii_rules(manifest: Manifest) -> PiiRules:
+    """Collect `meta.pii` of every column in the manifest, packages included."""
+    said: list[tuple[str, bool | None]] = [
+        (name.lower(), pii)
+        for node in manifest.nodes.values()
+        for name, pii in node.column_pii.items()
+    ]
+    personal = frozenset(name for name, pii in said if pii)
+    return PiiRules(
+        personal=personal,
+        harmless=frozenset(name for name, pii in said if pii is False) - personal,
+        documented=frozenset(
+            name.lower()
+            for node in manifest.nodes.values()
+            if node.package_name == manifest.project_name
+            for name in node.column_pii
+        ),
+    )
+
+
+def mask_text(text: str, secrets: tuple[str, ...] = ()) -> str:
+    """Return `text` without colours, e-mail addresses, key values of a constraint, and secrets."""
+    text = _KEY_DETAIL.sub(rf"\1({MASK})", _EMAIL.sub(MASK, _ANSI.sub("", text)))
+    for secret in secrets:
+        text = text.replace(secret, MASK)
+    return text
+
+
+def shown_value(value: object, *, masked: bool) -> Value:
+    """Return a value as JSON can hold it; null stays null: it tells of no one."""
+    if value is None or masked:
+        return None if value is None else MASK
+    if isinstance(value, bool | int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)  # JSON has no NaN and no infinity
+    if isinstance(value, bytes | memoryview):
+        return f"({len(value)} bytes)"
+    # Dates and times print as ISO 8601, numerics with all their digits.
+    text = mask_text(str(value))
+    return text if len(text) <= MAX_TEXT_CHARS else text[: MAX_TEXT_CHARS - 1] + "…"

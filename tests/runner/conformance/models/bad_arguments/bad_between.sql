@@ -1,0 +1,2 @@
+-- depends on: {{ ref('mixed') }} {{ ref('mixed_twin') }} {{ ref('ranges_gap') }}
+{% if execute %}{{ dbt_expectations.test_expect_column_values_to_be_between(ref('mixed'), 'num') }}{% endif %}

@@ -1,0 +1,2 @@
+-- depends on: {{ ref('mixed') }} {{ ref('mixed_twin') }} {{ ref('ranges_gap') }}
+{% if execute %}{{ dbt_utils.generate_series(0) }}{% endif %}

@@ -1,0 +1,2 @@
+-- `mixed` without a column
+select id, num, txt from {{ ref('mixed') }}

@@ -1,0 +1,2 @@
+-- the same rows as `mixed`
+select * from {{ ref('mixed') }}

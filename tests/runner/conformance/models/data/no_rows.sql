@@ -1,0 +1,2 @@
+-- the columns of `mixed` and no row
+select * from {{ ref('mixed') }} where false

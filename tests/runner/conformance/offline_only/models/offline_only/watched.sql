@@ -1,0 +1,2 @@
+-- what Elementary's tests are attached to
+select * from {{ ref('mixed') }}
