@@ -22,15 +22,9 @@ class DbtOutcome:
     output: str
 
 
-def dbt_command(args: Sequence[str], *, project_dir: Path) -> list[str]:
-    """Return the full argument list for one dbt call.
-
-    A project may bring its own profiles.yml; otherwise Haven's own, beside it, is used through DBT_PROFILES_DIR.
-    """
-    command = [sys.executable, "-m", "dbt.cli.main", *args, "--project-dir", str(project_dir)]
-    if (project_dir / "profiles.yml").is_file():
-        command += ["--profiles-dir", str(project_dir)]
-    return command
+def dbt_command(args: Sequence[str]) -> list[str]:
+    """Return the full argument list for one dbt call."""
+    return [sys.executable, "-m", "dbt.cli.main", *args]
 
 
 def run_dbt(
@@ -47,9 +41,9 @@ def run_dbt(
     """
     try:
         done = subprocess.run(
-            dbt_command(args, project_dir=project_dir),
+            dbt_command(args),
             cwd=project_dir,
-            env=quiet_env(env),
+            env=dbt_env(env, project_dir),
             timeout=timeout_s,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -73,9 +67,9 @@ def follow_dbt(
 ) -> int:
     """Run dbt, hand each line of its output to `on_line` as it comes, and return its exit code."""
     with subprocess.Popen(
-        dbt_command(args, project_dir=project_dir),
+        dbt_command(args),
         cwd=project_dir,
-        env=quiet_env(env),
+        env=dbt_env(env, project_dir),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -86,10 +80,18 @@ def follow_dbt(
     return process.returncode
 
 
-def quiet_env(env: Mapping[str, str]) -> dict[str, str]:
-    """Return `env` with everything switched off by which dbt would talk to the outside."""
+def dbt_env(env: Mapping[str, str], project_dir: Path) -> dict[str, str]:
+    """Return `env` with the project named, and with all that dbt would tell the outside switched off.
+
+    A project may bring its own profiles.yml; otherwise Haven's own is used, which DBT_PROFILES_DIR names. Variables
+    instead of options keep this machine's paths out of dbt's artifacts, and so out of the reports.
+    """
+    named = {"DBT_PROJECT_DIR": str(project_dir)}
+    if (project_dir / "profiles.yml").is_file():
+        named["DBT_PROFILES_DIR"] = str(project_dir)
     return {
         **env,
+        **named,
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         "DBT_VERSION_CHECK": "false",
         "DO_NOT_TRACK": "1",

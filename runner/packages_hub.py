@@ -56,7 +56,9 @@ def packages_from_hub(
     try:
         done = run_dbt(["deps"], project_dir=side, env=environment, timeout_s=timeout_s)
     except ConfigError as error:
-        raise PackagesUnavailableError(f"`dbt deps` took more than {timeout_s:g} s") from error
+        raise PackagesUnavailableError(
+            f"`dbt deps` took more than {timeout_s:g} s (see --hub-timeout)"
+        ) from error
     if done.returncode != 0:
         raise PackagesUnavailableError(_failure(done.output))
     versions = locked_versions(side / "package-lock.yml")

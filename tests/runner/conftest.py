@@ -10,7 +10,9 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -100,6 +102,31 @@ def rows(
     with session, session.cursor() as cursor:
         cursor.execute(query, args or None)
         return cursor.fetchall() if cursor.description else []
+
+
+def differences(project: Project, raw_schema: str, tables: Iterable[str]) -> dict[str, int]:
+    """Return, for each table, how many rows are on one side only: the source's against raw's live rows, as text.
+
+    Equal rows count as often as they are there.
+    """
+    found = {}
+    with closing(connect(project.source)) as one, closing(connect(project.warehouse)) as two:
+        for name in tables:
+            columns = rows(
+                one,
+                "select attname from pg_attribute where attrelid = %s::regclass and attnum > 0 "
+                "and not attisdropped order by attnum",
+                f"public.{name}",
+            )
+            names = sql.SQL(", ").join(sql.Identifier(row[0]) for row in columns)
+            query = sql.SQL("select row({})::text from {} where {}")
+            here = query.format(names, sql.Identifier("public", name), sql.SQL("true"))
+            there = query.format(
+                names, sql.Identifier(raw_schema, name), sql.SQL("_deleted_at is null")
+            )
+            left, right = Counter(rows(one, here)), Counter(rows(two, there))
+            found[name] = sum(((left - right) + (right - left)).values())
+    return found
 
 
 @pytest.fixture(scope="session")

@@ -244,7 +244,6 @@ def test_a_download_that_hangs_leaves_the_earlier_packages(
     before = installed(project)
     hub.hangs_on = "tarballs"
     outcome = ensure_packages(project, upgrade=True, hub_timeout_s=6)
-    assert any("tarballs" in path for path in hub.asked)
     assert (outcome.source, outcome.changed) == ("installed", False)
     assert "took more than 6 s" in outcome.reason
     assert installed(project) == before

@@ -1,0 +1,12 @@
+{% macro begin_consistent_read() %}
+    {#- The build of one model is several statements: find the touched keys, compute their rows,
+        delete, insert, store the high-water marks. Under `read committed` each would see its own
+        moment, and a load that commits between two of them would be lost (mark stored, rows not
+        read) or half seen (order read, its items not). Under `repeatable read` all of them see the
+        moment of the first; the load is picked up whole by the next run. This has to be the first
+        statement of the transaction, which is why nothing in this family queries while the model
+        is being compiled. -#}
+    {% if config.get('incremental_strategy') == 'touched_keys' %}
+        set transaction isolation level repeatable read
+    {% endif %}
+{% endmacro %}

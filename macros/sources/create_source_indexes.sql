@@ -1,0 +1,35 @@
+{% macro create_source_indexes() %}
+    {#- A missing index costs time, never correctness: when the table is not there yet, or belongs
+        to a role this user is no member of, it is left for whoever owns the table. -#}
+    {% if execute %}
+        {% for source in graph.sources.values() %}
+            {% for column in source.config.meta.get('lookup_columns', []) %}
+                do $$
+                declare
+                    raw_table constant regclass := to_regclass('{{ source.schema }}.{{ source.identifier }}');
+                begin
+                    if exists (
+                        select 1
+                        from pg_catalog.pg_class as tables
+                        inner join pg_catalog.pg_attribute as columns
+                            on tables.oid = columns.attrelid and columns.attname = '{{ column }}'
+                        where
+                            tables.oid = raw_table
+                            and pg_has_role(tables.relowner, 'usage')
+                            and not exists (
+                                select 1
+                                from pg_catalog.pg_index as indexes
+                                where
+                                    indexes.indrelid = tables.oid
+                                    and indexes.indkey[0] = columns.attnum
+                            )
+                    ) then
+                        create index if not exists {{ source.identifier }}_{{ column }}_lookup
+                        on {{ source.schema }}.{{ source.identifier }} ({{ column }});
+                    end if;
+                end
+                $$;
+            {% endfor %}
+        {% endfor %}
+    {% endif %}
+{% endmacro %}

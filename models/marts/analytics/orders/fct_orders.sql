@@ -1,0 +1,161 @@
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='touched_keys',
+        unique_key=['order_id', 'customer_id'],
+        on_schema_change='fail',
+        indexes=[
+            {'columns': ['order_id', 'customer_id'], 'unique': true},
+            {'columns': ['customer_id']},
+            {'columns': ['order_date']},
+        ],
+        meta={
+            'touched_by': {
+                'stg_clutter_haven__orders': 'order_id',
+                'stg_clutter_haven__order_items': {
+                    'column': 'order_id', 'row_id': 'order_item_id'
+                },
+                'stg_clutter_haven__payments': {'column': 'order_id', 'row_id': 'payment_id'},
+                'dim_customers': {'column': 'customer_id', 'through': 'this'},
+            }
+        }
+    )
+}}
+
+-- depends_on: {{ ref('stg_clutter_haven__order_items') }}
+-- depends_on: {{ ref('stg_clutter_haven__payments') }}
+
+with
+
+orders as (
+
+    select * from {{ ref('stg_clutter_haven__orders') }}
+    where not is_deleted and {{ is_touched('order_id') }}
+
+),
+
+items as (
+
+    select * from {{ ref('int_orders__items_joined') }}
+    where {{ is_touched('order_id') }}
+
+),
+
+payments as (
+
+    select * from {{ ref('int_orders__payments_classified') }}
+    where {{ is_touched('order_id') }}
+
+),
+
+order_statuses as (
+
+    select * from {{ ref('order_statuses') }}
+
+),
+
+customers as (
+
+    select * from {{ ref('dim_customers') }}
+
+),
+
+items_per_order as (
+
+    select
+        order_id,
+        sum(quantity) as item_count,
+        sum(item_amount) as items_amount
+    from items
+    group by order_id
+
+),
+
+payments_per_order as (
+
+    select
+        order_id,
+        count(*) as payment_count,
+        sum(received_amount) as paid_amount,
+        sum(refunded_amount) as refunded_amount,
+        min(paid_at) filter (where is_received) as first_paid_at,
+        max(paid_at) filter (where is_received) as last_paid_at
+    from payments
+    group by order_id
+
+),
+
+amounts as (
+
+    select
+        orders.order_id,
+        orders.customer_id,
+        orders.order_status,
+        orders.currency_code,
+        orders.shipping_amount,
+        orders.discount_amount,
+        orders.ordered_at,
+        payments_per_order.first_paid_at,
+        payments_per_order.last_paid_at,
+        coalesce(items_per_order.item_count, 0) as item_count,
+        coalesce(items_per_order.items_amount, 0) as items_amount,
+        coalesce(items_per_order.items_amount, 0)
+        + orders.shipping_amount
+        - orders.discount_amount as order_amount,
+        coalesce(payments_per_order.payment_count, 0) as payment_count,
+        coalesce(payments_per_order.paid_amount, 0) as paid_amount,
+        coalesce(payments_per_order.refunded_amount, 0) as refunded_amount
+    from orders
+    left join items_per_order
+        on orders.order_id = items_per_order.order_id
+    left join payments_per_order
+        on orders.order_id = payments_per_order.order_id
+
+),
+
+final as (
+
+    select
+        -- ids
+        amounts.order_id,
+        amounts.customer_id,
+        coalesce(customers.customer_key, {{ unknown_member_key() }}) as customer_key,
+
+        -- strings
+        amounts.order_status,
+        amounts.currency_code,
+
+        -- numerics
+        amounts.item_count,
+        amounts.payment_count,
+        amounts.items_amount::numeric(18, 2) as items_amount,
+        amounts.shipping_amount::numeric(18, 2) as shipping_amount,
+        amounts.discount_amount::numeric(18, 2) as discount_amount,
+        amounts.order_amount::numeric(18, 2) as order_amount,
+        amounts.paid_amount::numeric(18, 2) as paid_amount,
+        amounts.refunded_amount::numeric(18, 2) as refunded_amount,
+
+        -- booleans
+        coalesce(order_statuses.is_revenue, false) as is_revenue,
+        amounts.first_paid_at is not null
+        and amounts.paid_amount >= amounts.order_amount as is_paid,
+
+        -- dates
+        (amounts.ordered_at at time zone 'UTC')::date as order_date,
+
+        -- timestamps
+        amounts.ordered_at,
+        amounts.first_paid_at,
+        amounts.last_paid_at
+    from amounts
+    left join order_statuses
+        on amounts.order_status = order_statuses.order_status
+    left join customers
+        on
+            amounts.customer_id = customers.customer_id
+            and amounts.ordered_at >= customers.valid_from
+            and amounts.ordered_at < customers.valid_to
+
+)
+
+select * from final

@@ -1,0 +1,38 @@
+with
+
+source as (
+
+    select * from {{ source('clutter_haven', 'bids') }}
+
+),
+
+final as (
+
+    select
+        -- ids
+        bid_id,
+        product_id,
+        customer_id,
+
+        -- strings
+        upper(trim(currency_code)) as currency_code,
+        bid_status,
+
+        -- numerics
+        bid_amount,
+
+        -- timestamps
+        bid_at,
+        created_at,
+        updated_at,
+
+        -- load metadata
+        _deleted_at is not null as is_deleted,
+        _deleted_at,
+        _load_id,
+        _loaded_at
+    from source
+
+)
+
+select * from final

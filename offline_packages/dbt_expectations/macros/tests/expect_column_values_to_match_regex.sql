@@ -1,0 +1,10 @@
+{#- Rows whose value does not match the regular expression anywhere. -#}
+{% test expect_column_values_to_match_regex(
+    model, column_name, regex, row_condition=none, is_raw=false, flags=''
+) %}
+
+{{ dbt_expectations._failing_expressions(
+    model, dbt_expectations._matches_regex(column_name, regex, flags), row_condition=row_condition
+) }}
+
+{% endtest %}

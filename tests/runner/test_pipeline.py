@@ -1,0 +1,245 @@
+"""The whole pipeline on the demo, with the offline subset and, where they can be had, the real dbt packages.
+
+After each simulated day: raw equals the source, every incremental model equals its own full refresh row for row,
+history has the expected number of versions, and every planted fault, and nothing else, is found.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import ROOT, Databases, Done, Project, copy_project, differences, rows
+from psycopg2 import sql
+
+from runner.connect import connect
+from runner.packages_find import PackagesUnavailableError, packages_in_cache
+from runner.packages_project import read_project
+from runner.packages_store import default_cache_dir
+
+SCALE = 0.05
+TABLES = (
+    "bids", "categories", "customers", "listing_views", "order_items", "orders", "payments",
+    "products", "reviews", "vendors",
+)  # fmt: skip
+INCREMENTAL = ("fct_bids", "fct_order_items", "fct_orders", "fct_payments")
+HISTORY = ("customers", "products", "vendors")
+
+
+def real_packages_missing() -> str | None:
+    """Return why the real dbt packages cannot be used here, or None if the cache holds them all."""
+    project = read_project(ROOT)
+    assert project is not None
+    try:
+        packages_in_cache(project, default_cache_dir())
+    except PackagesUnavailableError as error:
+        return str(error)
+    return None
+
+
+def install(project: Project, variant: str) -> None:
+    """Install the wanted packages in the project, or skip the test."""
+    if variant == "real" and (reason := real_packages_missing()):
+        pytest.skip(f"the real dbt packages are not in the cache: {reason}")
+    project.haven("deps", *(["--offline"] if variant == "offline" else []))
+
+
+@pytest.fixture(scope="module")
+def module_databases(cluster_home: Path) -> Iterator[Databases]:
+    """Databases that live as long as this module's tests."""
+    made = Databases(cluster_home)
+    yield made
+    made.drop_all()
+
+
+@pytest.fixture(scope="module", params=["offline", "real"])
+def built(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    module_databases: Databases,
+) -> Project:
+    """A copy of the project whose demo was filled, loaded, built and tested once."""
+    folder = copy_project(tmp_path_factory.mktemp(request.param) / "haven copy")
+    project = Project(
+        folder, module_databases.create("source"), module_databases.create("warehouse")
+    )
+    install(project, request.param)
+    project.haven("demo", "init", "--scale", str(SCALE))
+    project.haven("run")
+    return project
+
+
+def summary(project: Project) -> dict[str, Any]:
+    """Return the last run's summary."""
+    path = project.path / "target" / "haven" / "run_summary.json"
+    return dict(json.loads(path.read_text(encoding="utf-8")))
+
+
+def failing_rows(project: Project) -> dict[str, int]:
+    """Return the failing rows of each test that warned or failed in the last build, by test name."""
+    path = project.path / "target" / "run_results.json"
+    results = json.loads(path.read_text(encoding="utf-8"))["results"]
+    return {
+        result["unique_id"].split(".")[2]: result["failures"]
+        for result in results
+        if result["status"] not in ("success", "pass", "skipped", "no-op")
+    }
+
+
+def planted(project: Project) -> dict[str, int]:
+    """Return the planted faults as the demo counts them now."""
+    return dict(project.haven("demo", "init", "--scale", str(SCALE), "--json").json["planted"])
+
+
+def count(project: Project, query: str) -> int:
+    """Return the one number of a warehouse query."""
+    with closing(connect(project.warehouse)) as session:
+        return int(rows(session, query)[0][0])
+
+
+def unequal_to_full_refresh(project: Project) -> dict[str, int]:
+    """Rebuild every incremental model in another schema and return how many rows differ, by model.
+
+    All else (dimensions, staging) is read from the schemas under test, through dbt's deferral.
+    """
+    state = project.path / "target" / "compared"
+    shutil.rmtree(state, ignore_errors=True)
+    state.mkdir()
+    shutil.copy(project.path / "target" / "manifest.json", state)
+    project.dbt(
+        "run", "--full-refresh", "--select", *INCREMENTAL, "--defer", "--favor-state", "--state",
+        str(state), "--target-path", str(project.path / "target" / "refreshed"),
+        HAVEN_TARGET="dev", HAVEN_SCHEMA="refreshed",
+    )  # fmt: skip
+    found = {}
+    with closing(connect(project.warehouse)) as session:
+        for name in INCREMENTAL:
+            query = sql.SQL(
+                "select count(*) from ((table {0} except all table {1}) union all "
+                "(table {1} except all table {0})) as unequal"
+            ).format(sql.Identifier("analytics", name), sql.Identifier("refreshed_analytics", name))
+            found[name] = rows(session, query)[0][0]
+        rows(session, "drop schema refreshed_analytics cascade")
+    return found
+
+
+def test_the_first_run_builds_everything_and_finds_every_planted_fault(built: Project) -> None:
+    assert sum(differences(built, "raw", TABLES).values()) == 0
+    done = summary(built)
+    assert done["status"] == "ok"
+    assert done["failed"] == []
+    assert set(done["tests"]) <= {"pass", "warn"}
+    assert failing_rows(built) == planted(built)
+    for model in (*INCREMENTAL, "dim_customers", "daily_revenue", "customer_lifetime_value"):
+        assert count(built, f"select count(*) from analytics.{model}") > 0, model
+
+
+def test_reports_are_written(built: Project) -> None:
+    reports = built.path / "target" / "reports"
+    for name in ("index.html", "validation.html", "validation.json", "docs.html", "dag.svg"):
+        assert (reports / name).stat().st_size > 1000, name
+    has_elementary = count(
+        built, "select count(*) from information_schema.tables where table_schema = 'elementary'"
+    )
+    assert (reports / "elementary.html").is_file() == (has_elementary > 0)
+    if has_elementary:
+        assert count(built, "select count(*) from elementary.dbt_invocations") > 0
+        assert count(built, "select count(*) from elementary.elementary_test_results") > 0
+    assert str(built.path) not in (reports / "index.html").read_text(encoding="utf-8")
+
+
+def test_a_second_run_without_changes_moves_nothing(built: Project) -> None:
+    before = [count(built, f"select count(*) from analytics.{name}") for name in INCREMENTAL]
+    done = built.haven("run", "--no-reports", "--json").json
+    moved = {
+        load["table"]: load["rows_inserted"] + load["rows_updated"] + load["rows_deleted"]
+        for load in done["loads"]
+    }
+    assert set(moved.values()) == {0}
+    assert len(moved) == len(TABLES)
+    assert [count(built, f"select count(*) from analytics.{n}") for n in INCREMENTAL] == before
+    assert sum(unequal_to_full_refresh(built).values()) == 0
+
+
+def test_after_each_of_three_days_everything_is_right(built: Project) -> None:
+    versions = {
+        name: count(built, f"select count(*) from snapshots.{name}_snapshot") for name in HISTORY
+    }
+    for day in range(3):
+        tick = built.haven("demo", "tick", "--json").json
+        run = built.haven("run", "--no-reports", "--json").json
+        assert sum(differences(built, "raw", TABLES).values()) == 0, day
+        assert run["failed"] == [], day
+        assert failing_rows(built) == planted(built), day
+        unequal = unequal_to_full_refresh(built)
+        assert unequal == dict.fromkeys(INCREMENTAL, 0), day
+        for name in HISTORY:
+            versions[name] += (
+                tick["inserted"].get(name, 0)
+                + tick["scd2"].get(name, 0)
+                + tick["deleted"].get(name, 0)
+            )
+            found = count(built, f"select count(*) from snapshots.{name}_snapshot")
+            assert found == versions[name], (name, day)
+        loads = {load["table"].split(".")[1]: load for load in run["loads"]}
+        for name in TABLES:
+            assert loads[name]["rows_deleted"] == tick["deleted"].get(name, 0), (name, day)
+        assert_late_rows_are_in(built, tick)
+
+
+def assert_late_rows_are_in(project: Project, tick: dict[str, Any]) -> None:
+    """Check that the facts hold exactly the source's live rows: the late ones cannot be missing."""
+    assert sum(v for v in tick["late"].values() if isinstance(v, int)) > 0
+    with closing(connect(project.source)) as session:
+        for table, fact in (
+            ("orders", "fct_orders"),
+            ("order_items", "fct_order_items"),
+            ("payments", "fct_payments"),
+            ("bids", "fct_bids"),
+        ):
+            wanted = rows(session, f"select count(*) from {table}")[0][0]
+            assert count(project, f"select count(*) from analytics.{fact}") == wanted, fact
+
+
+def test_plain_dbt_builds_without_the_runner(built: Project, tmp_path: Path) -> None:
+    """An analyst's `eval "$(haven env)"; dbt build`: any import of the runner would fail."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\nsys.modules['runner'] = None  # importing it raises ImportError\n"
+    )
+    script = built.haven("env").out
+    done = built.run(
+        "bash",
+        "-c",
+        f"{script}\nexport PYTHONPATH={tmp_path}\n"
+        "dbt build --select fct_orders+ --exclude package:elementary",
+    )
+    assert done.code == 0, done.out + done.err
+    assert "ERROR=0" in done.out
+
+
+def test_two_developers_build_at_once(built: Project) -> None:
+    """Two dev schemas, one moment: neither disturbs the other."""
+
+    def build(name: str) -> Done:
+        return built.dbt(
+            "build", "--exclude", "package:elementary", "--target-path",
+            str(built.path / "target" / name), HAVEN_TARGET="dev", HAVEN_SCHEMA=name,
+        )  # fmt: skip
+
+    with ThreadPoolExecutor() as pool:
+        done = list(pool.map(build, ("ann", "ben")))
+    assert ["ERROR=0" in one.out for one in done] == [True, True]
+    assert count(built, "select count(*) from ann_analytics.fct_orders") > 0
+    unequal = count(
+        built,
+        "select count(*) from ann_analytics.daily_revenue "
+        "full join ben_analytics.daily_revenue using (order_date, currency_code) "
+        "where ann_analytics.daily_revenue.* is distinct from ben_analytics.daily_revenue.*",
+    )
+    assert unequal == 0
