@@ -19,8 +19,8 @@ from runner.connect import connect
 from runner.contract import read_contract
 from runner.errors import HavenError
 from runner.manifest import read_manifest
-from runner.packages_installed import read_installed
-from runner.packages_project import read_project
+from runner.packages.installed import read_installed
+from runner.packages.project import read_project
 from runner.settings import Settings, Side, load_settings, state_file
 
 OLDEST_SERVER = 160000  # PostgreSQL 16, as server_version_num counts

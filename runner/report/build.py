@@ -11,7 +11,7 @@ from typing import Any
 
 from runner.artifacts import load_manifest
 from runner.errors import ConfigError, HavenError
-from runner.packages_project import OFFLINE_SUFFIX
+from runner.packages.project import OFFLINE_SUFFIX
 from runner.report.dag import write_dag
 from runner.report.docs import write_docs
 from runner.report.elementary import installed_versions, why_not, write_elementary

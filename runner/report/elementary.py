@@ -18,8 +18,8 @@ from pathlib import Path
 
 from runner.artifacts import Manifest
 from runner.errors import DataError
-from runner.packages_installed import read_installed
-from runner.packages_project import OFFLINE_SUFFIX, own_identity, read_project
+from runner.packages.installed import read_installed
+from runner.packages.project import OFFLINE_SUFFIX, own_identity, read_project
 from runner.report.docs import error_line
 from runner.report.offline import sealed
 

@@ -26,8 +26,8 @@ from psycopg2.extensions import connection as PgConnection
 from runner.connect import connect
 from runner.dbt import run_dbt
 from runner.packages import ensure_packages
-from runner.packages_project import package_requests, read_yaml
-from runner.packages_store import default_cache_dir
+from runner.packages.project import package_requests, read_yaml
+from runner.packages.store import default_cache_dir
 from runner.settings import Connection
 
 CASES = Path(__file__).parent / "conformance"

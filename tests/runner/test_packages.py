@@ -28,7 +28,7 @@ from conftest import ROOT, clean_environment
 from runner.dbt import run_dbt
 from runner.errors import ConfigError
 from runner.packages import PackagesOutcome, ensure_packages
-from runner.packages_project import OFFLINE_SUFFIX, own_identity, package_requests
+from runner.packages.project import OFFLINE_SUFFIX, own_identity, package_requests
 
 NO_HUB = "http://127.0.0.1:9/"  # a port that refuses connections
 PINNED = "packages:\n  - {package: tiny/alpha, version: 1.0.0}\n"

@@ -19,9 +19,9 @@ from conftest import ROOT, Databases, Done, Project, copy_project, differences, 
 from psycopg2 import sql
 
 from runner.connect import connect
-from runner.packages_find import PackagesUnavailableError, packages_in_cache
-from runner.packages_project import read_project
-from runner.packages_store import default_cache_dir
+from runner.packages.find import PackagesUnavailableError, packages_in_cache
+from runner.packages.project import read_project
+from runner.packages.store import default_cache_dir
 
 SCALE = 0.05
 TABLES = (

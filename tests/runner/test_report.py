@@ -26,9 +26,9 @@ from runner import report as report_package
 from runner.artifacts import load_manifest
 from runner.cli import app
 from runner.errors import ConfigError, DataError
-from runner.packages_find import PackagesUnavailableError, packages_in_cache
-from runner.packages_project import package_requests
-from runner.packages_store import default_cache_dir
+from runner.packages.find import PackagesUnavailableError, packages_in_cache
+from runner.packages.project import package_requests
+from runner.packages.store import default_cache_dir
 from runner.report import build_reports, docs, elementary
 from runner.report.dag import write_dag
 from runner.report.dag_layout import crossings, lay_out

@@ -14,23 +14,23 @@ from pathlib import Path
 from typing import Literal
 
 from runner.errors import ConfigError
-from runner.packages_find import (
+from runner.packages.find import (
     PackagesUnavailableError,
     packages_in_cache,
     packages_in_directory,
     packages_in_subset,
     subset_folder,
 )
-from runner.packages_hub import hub_url, packages_from_hub
-from runner.packages_installed import (
+from runner.packages.hub import hub_url, packages_from_hub
+from runner.packages.installed import (
     MARKER_NAME,
     InstalledPackages,
     Variant,
     read_installed,
     write_marker,
 )
-from runner.packages_project import OFFLINE_SUFFIX, PackagesProject, read_project
-from runner.packages_store import (
+from runner.packages.project import OFFLINE_SUFFIX, PackagesProject, read_project
+from runner.packages.store import (
     PackageFolder,
     default_cache_dir,
     exclusive_workspace,

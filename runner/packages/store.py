@@ -17,8 +17,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner.packages_installed import InstalledPackages, write_marker
-from runner.packages_project import PackagesProject, read_yaml
+from runner.packages.installed import InstalledPackages, write_marker
+from runner.packages.project import PackagesProject, read_yaml
 
 WORK_NAME = ".haven_deps"
 _PATH_DEFAULTS = {

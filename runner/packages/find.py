@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from runner.errors import ConfigError
-from runner.packages_project import (
+from runner.packages.project import (
     OFFLINE_SUFFIX,
     PackageRequest,
     PackagesProject,
@@ -18,7 +18,7 @@ from runner.packages_project import (
     own_identity,
     package_requests,
 )
-from runner.packages_store import PackageFolder
+from runner.packages.store import PackageFolder
 
 SUBSET_NAME = "offline_packages"
 
@@ -114,7 +114,7 @@ def _newest_cached(folder: Path, request: PackageRequest) -> str | None:
 def subset_folder(project: PackagesProject) -> Path:
     """Return the folder of the offline subset: the project's own, else the one beside this code."""
     own = project.root / SUBSET_NAME
-    return own if own.is_dir() else Path(__file__).resolve().parent.parent / SUBSET_NAME
+    return own if own.is_dir() else Path(__file__).resolve().parents[2] / SUBSET_NAME
 
 
 def packages_in_subset(project: PackagesProject) -> dict[str, PackageFolder]:

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from runner.packages_project import (
+from runner.packages.project import (
     OFFLINE_SUFFIX,
     PackagesProject,
     is_package,

@@ -15,10 +15,10 @@ import yaml
 
 from runner.dbt import run_dbt
 from runner.errors import ConfigError
-from runner.packages_find import PackagesUnavailableError
-from runner.packages_installed import locked_versions
-from runner.packages_project import PackagesProject, is_package, read_yaml
-from runner.packages_store import PackageFolder
+from runner.packages.find import PackagesUnavailableError
+from runner.packages.installed import locked_versions
+from runner.packages.project import PackagesProject, is_package, read_yaml
+from runner.packages.store import PackageFolder
 
 DEFAULT_HUB_URL = "https://hub.getdbt.com/"
 # dbt retries an unreachable hub for several seconds; one short question first spares that wait.
