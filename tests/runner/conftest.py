@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import psycopg2
 import pytest
 from psycopg2 import sql
 from psycopg2.extensions import connection as PgConnection
@@ -28,9 +27,11 @@ from runner.connect import connect
 from runner.settings import Connection, read_state
 
 ROOT = Path(__file__).parents[2]
-NOT_COPIED = shutil.ignore_patterns(
-    ".*", "target", "logs", "dbt_packages", "tests", "*.egg-info", "__pycache__", "docs"
-)
+# What dbt reads of the project; everything else (.venv, target, the tests themselves) stays behind.
+COPIED = (
+    "analyses", "macros", "models", "offline_packages", "seeds", "snapshots", "tests/reconciliation",
+    "dbt_project.yml", "packages.yml", "profiles.yml",
+)  # fmt: skip
 
 
 def clean_environment() -> dict[str, str]:
@@ -209,12 +210,10 @@ def warehouse_connection(warehouse_settings: Connection) -> Iterator[PgConnectio
 
 
 def copy_project(target: Path) -> Path:
-    """Copy the project's files, without what is generated, to `target`."""
-    shutil.copytree(ROOT, target, ignore=NOT_COPIED)
-    for name in ("reconciliation", "generic"):
-        if (ROOT / "tests" / name).is_dir():
-            shutil.copytree(ROOT / "tests" / name, target / "tests" / name)
+    """Copy the project's dbt files to `target`, without anything that was generated."""
+    for name in COPIED:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, target / name)
+        else:
+            shutil.copy(ROOT / name, target)
     return target
-
-
-__all__ = ["ROOT", "Databases", "Done", "Project", "copy_project", "psycopg2", "rows"]

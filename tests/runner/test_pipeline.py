@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -37,7 +38,7 @@ def real_packages_missing() -> str | None:
     project = read_project(ROOT)
     assert project is not None
     try:
-        packages_in_cache(project, default_cache_dir())
+        packages_in_cache(default_cache_dir(), project.requests)
     except PackagesUnavailableError as error:
         return str(error)
     return None
@@ -216,8 +217,8 @@ def test_plain_dbt_builds_without_the_runner(built: Project, tmp_path: Path) -> 
     done = built.run(
         "bash",
         "-c",
-        f"{script}\nexport PYTHONPATH={tmp_path}\n"
-        "dbt build --select fct_orders+ --exclude package:elementary",
+        f"{script}\nexport PYTHONPATH={tmp_path} PATH={Path(sys.executable).parent}:$PATH\n"
+        "dbt build --select fct_orders+",
     )
     assert done.code == 0, done.out + done.err
     assert "ERROR=0" in done.out
