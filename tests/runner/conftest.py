@@ -43,6 +43,14 @@ def clean_environment() -> dict[str, str]:
     }
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep each file's tests, or each package variant of them, on one worker: they share what is slow."""
+    for item in items:
+        variant = getattr(item, "callspec", None) and item.callspec.params.get("built")  # type: ignore[attr-defined]
+        item.add_marker(pytest.mark.xdist_group(f"{item.path.stem} {variant or ''}"))
+
+
 @dataclass(frozen=True)
 class Done:
     """A finished command: exit code and both outputs."""
