@@ -21,6 +21,7 @@ from pathlib import Path
 from runner import embedded
 from runner.connect import connect
 from runner.contract import Contract, TableSpec
+from runner.embedded import place
 from runner.load.engine import load_tables
 from runner.load.outcome import LoadRequest
 from runner.load.state import recorded_run
@@ -70,7 +71,7 @@ class Bench:
         state = read_state(home) or {}
         self.source = Connection(side="source", **state["source"])
         self.warehouse = Connection(side="warehouse", **state["warehouse"])
-        self.psql = embedded._binaries(home) / "psql"
+        self.psql = place.binaries() / "psql"
         self.runs = 0
 
     def execute(self, target: Connection, statement: str) -> None:

@@ -94,5 +94,6 @@ def dbt_env(env: Mapping[str, str], project_dir: Path) -> dict[str, str]:
         **named,
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         "DBT_VERSION_CHECK": "false",
+        "DBT_USE_COLORS": "false",
         "DO_NOT_TRACK": "1",
     }

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from runner import embedded
+from runner.embedded import place
 from runner.settings import find_home, load_settings
 
 
@@ -72,3 +73,6 @@ def env(
     }
     for name, value in exports.items():
         typer.echo(f"export {name}={shlex.quote(value)}")
+    if embedded.status(settings.home):
+        # psql and pg_dump of the embedded servers' own version, behind any the user has.
+        typer.echo(f'export PATH="$PATH":{shlex.quote(str(place.binaries()))}')

@@ -41,8 +41,11 @@ class BuildOutcome:
     freshness: tuple[FreshnessResult, ...]
 
     def counts(self, *, is_test: bool) -> Counter[str]:
-        """Return how many tests (or other nodes) ended in each status."""
-        return Counter(r.status for r in self.results if (r.resource_type in TESTS) == is_test)
+        """Return how many tests (or models, seeds, snapshots) ended in each status."""
+        built = [
+            r for r in self.results if r.resource_type != "exposure"
+        ]  # dbt does nothing to those
+        return Counter(r.status for r in built if (r.resource_type in TESTS) == is_test)
 
     def named(self, *statuses: str) -> list[NodeResult]:
         """Return the nodes that ended in one of `statuses`."""

@@ -17,6 +17,7 @@ import pytest
 
 from runner import embedded
 from runner.connect import connect
+from runner.embedded import place
 from runner.errors import ConfigError, UnreachableError
 from runner.settings import Connection, load_settings, read_state, state_file
 
@@ -145,7 +146,7 @@ def test_root_opens_no_folder_of_a_private_checkout(tmp_path: Path) -> None:
         embedded.up(private)
         assert {p: p.stat().st_mode for p in before} == before
         data_dir = Path(embedded.status(private)[0].data_dir)
-        assert data_dir.is_relative_to(embedded.ROOT_STATE)
+        assert data_dir.is_relative_to(place.ROOT_STATE)
         assert stat.S_IMODE(data_dir.stat().st_mode) == 0o700
         assert answer(private, "source") == "haven_source"
     finally:
@@ -156,12 +157,12 @@ def test_root_opens_no_folder_of_a_private_checkout(tmp_path: Path) -> None:
 def test_root_copies_binaries_out_of_a_private_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(embedded, "ROOT_STATE", tmp_path / "state")
-    monkeypatch.setattr(embedded, "_reachable", lambda folder: False)
-    binaries = embedded._binaries(tmp_path)
+    monkeypatch.setattr(place, "ROOT_STATE", tmp_path / "state")
+    monkeypatch.setattr(place, "reachable", lambda folder: False)
+    binaries = place.binaries()
     assert binaries.is_relative_to(tmp_path / "state")
     assert (binaries / "postgres").stat().st_mode & 0o005 == 0o005
-    assert embedded._binaries(tmp_path) == binaries
+    assert place.binaries() == binaries
 
 
 def test_a_server_that_does_not_start_says_why(home: Path) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, Databases, Project, differences
 
-from runner import embedded
 from runner.connect import connect
+from runner.embedded import place
 
 NORTHWIND = ROOT.parent / "shared" / "data" / "northwind.sql"
 TABLES = (
@@ -59,7 +59,7 @@ def northwind(databases: Databases, tmp_path: Path) -> Project:
         env={"HAVEN_HOME": str(ROOT)},
     )
     source = project.source
-    psql = embedded._binaries(folder) / "psql"
+    psql = place.binaries() / "psql"
     done = subprocess.run(
         [
             psql,
