@@ -13,7 +13,14 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+from rich.filesize import decimal
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.table import Table
 
 from runner import log
@@ -26,6 +33,7 @@ from runner.load.state import recorded_run
 from runner.manifest import read_manifest
 from runner.settings import Settings, load_settings
 
+WIDTH = 120
 # When several tables fail, the gravest code wins: unreachable, then settings, then data.
 _GRAVITY = (75, 3, 2, 1, 0)
 
@@ -108,14 +116,14 @@ class _Progress:
             self._bar = Progress(
                 TextColumn("{task.description}"),
                 BarColumn(),
-                DownloadColumn(),
-                TransferSpeedColumn(),
+                MofNCompleteColumn(),
+                TextColumn("tables, {task.fields[copied]}"),
+                TimeElapsedColumn(),
                 console=Console(stderr=True),
                 transient=True,
             )
-        self._task = self._bar.add_task("loading", total=None) if self._bar else None
-        self._done = 0
-        self._total = 0
+        self._task = self._bar.add_task("loading", total=None, copied="") if self._bar else None
+        self._copied = 0
         self.listener = Listener(self._plans, self._bytes, self._table)
 
     def __enter__(self) -> _Progress:
@@ -128,19 +136,21 @@ class _Progress:
             self._bar.stop()
 
     def _plans(self, plans: Sequence[TablePlan]) -> None:
-        self._total = len(plans)
-        if not self._bar:
+        if self._bar and self._task is not None:
+            self._bar.update(self._task, total=len(plans))
+        else:
             log.info(f"loading {len(plans)} tables (run {self._run_id})", run_id=self._run_id)
 
     def _bytes(self, table: str, count: int) -> None:
+        with self._lock:  # called by all workers
+            self._copied += count
         if self._bar and self._task is not None:
-            self._bar.update(self._task, advance=count, description=f"loading {table}")
+            copied = decimal(self._copied)
+            self._bar.update(self._task, copied=copied, description=f"loading {table}")
 
     def _table(self, outcome: TableOutcome) -> None:
-        with self._lock:
-            self._done += 1
         if self._bar and self._task is not None:
-            self._bar.update(self._task, description=f"{self._done}/{self._total} tables")
+            self._bar.update(self._task, advance=1)
         elif outcome.error is None:
             log.info(
                 f"  {outcome.table}: {outcome.rows_read:,} rows read, "
@@ -154,6 +164,11 @@ class _Progress:
 
 def _logs_json() -> bool:
     return any(h.formatter.__class__.__name__ == "_JsonFormatter" for h in log.LOGGER.handlers)
+
+
+def _wide_console() -> Console:
+    """Return a console that never cuts a number short; a narrow terminal wraps the lines instead."""
+    return Console(width=max(Console().width, WIDTH))
 
 
 _COLUMNS = ("read", "inserted", "updated", "unchanged", "deleted", "rejected")
@@ -178,7 +193,7 @@ def show_outcomes(outcomes: Sequence[TableOutcome], *, run_id: str, as_json: boo
         counts = [f"{getattr(o, f'rows_{name}'):,}" for name in _COLUMNS]
         mode = "failed" if o.error else (o.mode or "")
         table.add_row(o.table, mode, *counts, f"{o.seconds:.2f}", f"{o.rows_per_second:,}")
-    Console(width=None if sys.stdout.isatty() else 120).print(table)
+    _wide_console().print(table)
     for o in outcomes:
         if o.error:
             log.error(f"error: {o.error}", table=o.table, exit_code=o.exit_code)
@@ -215,6 +230,6 @@ def show_plan(
             p.spec.label, p.mode, ", ".join(p.key), p.spec.watermark or "", p.watermark_from or "",
             p.spec.deletes, f"{p.rows_estimate:,}",
         )  # fmt: skip
-    Console(width=None if sys.stdout.isatty() else 140).print(table)
+    _wide_console().print(table)
     for failure in failures:
         log.error(f"error: {failure.error}", table=failure.table, exit_code=failure.exit_code)
