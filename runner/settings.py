@@ -86,7 +86,8 @@ class Settings:
             host=host,
             port=int(port),
             user=value("USER"),
-            password=value("PASSWORD"),
+            # Without one, libpq asks ~/.pgpass or the server's other ways to log in.
+            password=value("PASSWORD", ""),
             dbname=value("DBNAME"),
             sslmode=sslmode,
         )

@@ -5,6 +5,7 @@ create sequence if not exists ops.load_id_seq as bigint;
 
 create table if not exists ops.runs (
     run_id text primary key,
+    source text not null,
     command text not null,
     status text not null check (status in ('running', 'ok', 'failed')),
     started_at timestamptz not null default now(),

@@ -38,7 +38,7 @@ def lock_source(session: PgConnection, source: Connection) -> None:
 
     Raises LockedError naming the holder if another load of the same source is under way.
     """
-    name = f"{source.host}:{source.port}/{source.dbname}"
+    name = _source_name(source)
     with session, session.cursor() as cursor:
         cursor.execute("select hashtext(%s)", (name,))
         key = cursor.fetchone()[0]  # type: ignore[index]
@@ -59,6 +59,11 @@ def lock_source(session: PgConnection, source: Connection) -> None:
         row = cursor.fetchone()
     holder = f"{row[0]} (backend {row[1]}, since {row[2]})" if row else "a run that just ended"
     raise LockedError(f"source {name} is being loaded by {holder}: wait for it, then try again")
+
+
+def _source_name(source: Connection) -> str:
+    """Return what tells one source from another, whoever connects."""
+    return f"{source.host}:{source.port}/{source.dbname}"
 
 
 def next_load_id(cursor: PgCursor) -> int:
@@ -92,9 +97,16 @@ def recorded_run(
             prepare(session)
             lock_source(session, source)
             with session, session.cursor() as cursor:
+                # Who holds the lock is alone: a run that still says so was killed.
                 cursor.execute(
-                    "insert into ops.runs (run_id, command, status) values (%s, %s, 'running')",
-                    (run_id, command),
+                    "update ops.runs set status = 'failed', finished_at = now() "
+                    "where source = %s and status = 'running'",
+                    (_source_name(source),),
+                )
+                cursor.execute(
+                    "insert into ops.runs (run_id, source, command, status) "
+                    "values (%s, %s, %s, 'running')",
+                    (run_id, _source_name(source), command),
                 )
         except psycopg2.Error as error:
             raise as_haven_error(error) from None

@@ -1,7 +1,7 @@
 """dbt's documentation of the project as one HTML file that opens without a network.
 
 The pages of installed packages (their models and some 2,000 macros) are left out, which makes the
-file about a third of what `dbt docs generate --static` writes and its index readable.
+file about half of what `dbt docs generate --static` writes and its index readable.
 """
 
 from __future__ import annotations

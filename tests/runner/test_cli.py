@@ -225,6 +225,17 @@ def test_a_second_run_of_the_same_source_is_turned_away(shop: Project) -> None:
     shop.haven("load")
 
 
+def test_a_killed_run_is_marked_by_the_next(shop: Project) -> None:
+    shop.haven("load")
+    with closing(connect(shop.warehouse)) as session:
+        rows(session, "update ops.runs set status = 'running', finished_at = null")
+        shop.haven("load")
+        found = rows(
+            session, "select status, finished_at is null from ops.runs order by started_at"
+        )
+    assert found == [("failed", False), ("ok", False)]
+
+
 def test_preparing_the_state_twice_at_once_is_safe(shop: Project) -> None:
     with closing(connect(shop.warehouse)) as one, closing(connect(shop.warehouse)) as two:
         prepare(one)
