@@ -103,11 +103,15 @@ def test_data_survives_a_crash_with_a_stale_pid_file_and_a_taken_port(home: Path
         text = (data_dir / "postmaster.pid").read_text()
         (data_dir / "postmaster.pid").write_text(str(os.getpid()) + "\n" + text.split("\n", 1)[1])
     taken = socket.socket()
-    for _ in range(100):  # the port is free once the kernel has buried the old listener
+    # As servers do: connections of the killed server may linger on the port for a minute.
+    taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    deadline = time.monotonic() + 30
+    while True:  # the port is free once the kernel has buried the old listener
         try:
             taken.bind(("127.0.0.1", old.port))
             break
         except OSError:
+            assert time.monotonic() < deadline, "the killed server's port is not free"
             time.sleep(0.1)
     taken.listen()
     try:

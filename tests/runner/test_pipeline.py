@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -18,6 +19,7 @@ from typing import Any
 import pytest
 from conftest import ROOT, Databases, Done, Project, copy_project, differences, rows
 from psycopg2 import sql
+from psycopg2.extensions import connection as PgConnection
 
 from runner.connect import connect
 from runner.packages.find import PackagesUnavailableError, packages_in_cache
@@ -255,3 +257,47 @@ def test_two_developers_build_at_once(built: Project) -> None:
         "where ann_analytics.daily_revenue.* is distinct from ben_analytics.daily_revenue.*",
     )
     assert unequal == 0
+
+
+def test_a_load_in_the_middle_of_a_build_is_neither_lost_nor_half_seen(built: Project) -> None:
+    """Rows of two inputs change while fct_orders waits for a lock: this build sees neither, the next both.
+
+    Last in this file, as it changes raw behind the loader's back.
+    """
+    facts = "select discount_amount, items_amount from analytics.fct_orders where order_id = %s"
+    with closing(connect(built.warehouse)) as blocker, closing(connect(built.warehouse)) as other:
+        (order_id, load_id), *_ = rows(
+            other,
+            "select max(order_id), max(_load_id) + 100 from raw.orders "
+            "where order_status = 'delivered' and _deleted_at is null",
+        )
+        before = rows(other, facts, order_id)
+        with ThreadPoolExecutor() as pool:
+            with blocker, blocker.cursor() as cursor:
+                cursor.execute("lock table analytics.fct_orders in access exclusive mode")
+                build = pool.submit(built.dbt, "run", "--select", "fct_orders")
+                wait_for(other, "select count(*) from pg_locks where not granted")
+                for table, column in (("orders", "discount_amount"), ("order_items", "quantity")):
+                    rows(
+                        other,
+                        f"update raw.{table} set {column} = {column} + 1, _load_id = %s, "
+                        "_loaded_at = now() where order_id = %s",
+                        load_id,
+                        order_id,
+                    )
+            assert "ERROR=0" in build.result().out
+        assert rows(other, facts, order_id) == before
+        built.dbt("run", "--select", "fct_orders")
+        ((discount_before, items_before),) = before
+        ((discount, items),) = rows(other, facts, order_id)
+        assert discount == discount_before + 1
+        assert items > items_before
+
+
+def wait_for(session: PgConnection, query: str) -> None:
+    """Wait until the query's number is above 0, for a minute at most."""
+    for _ in range(600):
+        if rows(session, query)[0][0] > 0:
+            return
+        time.sleep(0.1)
+    pytest.fail(f"in vain: {query}")
