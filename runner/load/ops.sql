@@ -1,4 +1,5 @@
--- The runner's own state. Idempotent: run at the start of every load, under an advisory lock.
+-- The runner's own state. Idempotent: run whenever this file has changed, under an advisory lock. A later column
+-- comes as `alter table … add column if not exists`.
 create schema if not exists ops;
 
 create sequence if not exists ops.load_id_seq as bigint;
@@ -60,7 +61,6 @@ create table if not exists ops.schema_changes (
     detected_at timestamptz not null default now()
 );
 
-comment on schema ops is 'The runner''s own state: runs, table loads, watermarks, schema changes.';
 comment on table ops.runs is 'One row per call of haven load or haven run.';
 comment on table ops.table_loads is 'One row per load of one table; an ok row commits together with its data.';
 comment on table ops.watermarks is 'How far each incremental table has been read.';

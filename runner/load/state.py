@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -23,14 +24,19 @@ _SETUP_LOCK = 0
 
 
 def prepare(session: PgConnection) -> None:
-    """Create what is missing of the ops schema, in one transaction; two runs may start at once."""
+    """Bring the ops schema up to date, in one transaction; two runs may start at once.
+
+    The digest of ops.sql is kept in the schema's comment: only a changed file is run.
+    """
     ddl = resources.files("runner.load").joinpath("ops.sql").read_text(encoding="utf-8")
+    comment = f"The runner's own state (ops.sql {hashlib.sha256(ddl.encode()).hexdigest()[:12]})."
     with session, session.cursor() as cursor:
-        cursor.execute("select to_regclass('ops.schema_changes') is not null")
-        if cursor.fetchone() == (True,):
+        cursor.execute("select obj_description(to_regnamespace('ops'), 'pg_namespace')")
+        if cursor.fetchone() == (comment,):
             return
         cursor.execute("select pg_advisory_xact_lock(%s, %s)", (LOCK_SPACE, _SETUP_LOCK))
         cursor.execute(ddl)
+        cursor.execute("comment on schema ops is %s", (comment,))
 
 
 def lock_source(session: PgConnection, source: Connection) -> None:
