@@ -33,7 +33,7 @@ from runner.load.state import recorded_run
 from runner.manifest import read_manifest
 from runner.settings import Settings, load_settings
 
-WIDTH = 120
+WIDTH = 140
 # When several tables fail, the gravest code wins: unreachable, then settings, then data.
 _GRAVITY = (75, 3, 2, 1, 0)
 
