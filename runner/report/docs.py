@@ -76,12 +76,13 @@ def inline(page: str, part: str, document: Mapping[str, Any]) -> str:
 
 
 def own_part(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the manifest without what belongs to installed packages, and without usage tracking."""
+    """Return the manifest without what belongs to installed packages, without usage tracking, and
+    without the paths of this machine."""
     own = manifest["metadata"]["project_name"]
     kept: dict[str, Any] = dict(manifest)
     for kind in _LISTED:
         kept[kind] = {
-            key: entry
+            key: {name: value for name, value in entry.items() if name != "compiled_path"}
             for key, entry in (manifest.get(kind) or {}).items()
             if entry["package_name"] == own or key == "doc.dbt.__overview__"
         }
