@@ -20,15 +20,18 @@ from runner.packages.installed import locked_versions
 from runner.packages.project import PackagesProject, is_package, read_yaml
 from runner.packages.store import PackageFolder
 
-DEFAULT_HUB_URL = "https://hub.getdbt.com/"
 # dbt retries an unreachable hub for several seconds; one short question first spares that wait.
 _PROBE_TIMEOUT_S = 5.0
 _LOG_PREFIX = re.compile(r"^\d\d:\d\d:\d\d\s+")
 
 
 def hub_url() -> str:
-    """Return the hub's address, which dbt takes from DBT_PACKAGE_HUB_URL."""
-    return os.environ.get("DBT_PACKAGE_HUB_URL") or DEFAULT_HUB_URL
+    """Return the hub's address: DBT_PACKAGE_HUB_URL, else the one dbt itself would ask."""
+    if chosen := os.environ.get("DBT_PACKAGE_HUB_URL"):
+        return chosen
+    from dbt.clients import registry  # noqa: PLC0415 (half a second, and only needed for the hub)
+
+    return str(registry.DEFAULT_REGISTRY_BASE_URL)
 
 
 def packages_from_hub(
