@@ -7,6 +7,8 @@ import os
 import signal
 import socket
 import stat
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +16,7 @@ from pathlib import Path
 import psutil
 import psycopg2
 import pytest
+from conftest import clean_environment
 
 from runner import embedded
 from runner.connect import connect
@@ -229,3 +232,29 @@ def test_a_session_starts_in_utc(home: Path) -> None:
         assert cursor.fetchone() == ("UTC",)
     session.close()
     assert isinstance(session, psycopg2.extensions.connection)
+
+
+def test_the_commands_up_status_env_and_down(home: Path) -> None:
+    def haven(*args: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "runner.cli", *args],
+            cwd=home,
+            env=clean_environment(),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return done.stdout
+
+    assert haven("up").count("running on 127.0.0.1:") == 2
+    clusters = json.loads(haven("status", "--json"))
+    assert [cluster["state"] for cluster in clusters] == ["running", "running"]
+    assert f"127.0.0.1:{clusters[0]['port']}, pid {clusters[0]['pid']}" in haven("status")
+    script = haven("env", "--psql", "source") + '\npsql -qAtc "select current_database()"'
+    answer = subprocess.run(
+        ["bash", "-c", script], env=clean_environment(), capture_output=True, text=True, check=True
+    )
+    assert answer.stdout == "haven_source\n"
+    assert haven("down") == "databases are down\n"
+    assert haven("status").count("stopped on") == 2
+    assert haven("down", "--delete") == "databases are down and removed\n"
