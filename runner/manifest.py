@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any, cast
 
+from runner import log
 from runner.dbt import run_dbt
 from runner.errors import ConfigError
 from runner.settings import Settings
@@ -27,6 +28,7 @@ def read_manifest(settings: Settings) -> dict[str, Any]:
     project = settings.project_dir
     path = project / "target" / "manifest.json"
     if not path.is_file() or path.stat().st_mtime < _newest_change(project):
+        log.info("dbt parses the project, as its files have changed")
         outcome = run_dbt(
             ["parse", "--quiet"],
             project_dir=project,

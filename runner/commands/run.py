@@ -135,6 +135,7 @@ def build(settings: Settings, select: Sequence[str], *, full_refresh: bool = Fal
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("run_results.json", "sources.json"):
         (project / "target" / name).unlink(missing_ok=True)  # never read the last run's results
+    log.info("dbt checks source freshness, builds and tests (all its output: target/haven/dbt.log)")
     args = ["build", *(["--select", *select] if select else [])]
     if full_refresh:
         args.append("--full-refresh")
