@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import psycopg2
 import psycopg2.errors
 from psycopg2.extensions import connection as PgConnection
@@ -62,6 +65,15 @@ def explain(target: Connection, message: str) -> str:
     else:
         what = text.split("failed: ", 1)[-1]
     return f"cannot connect to {target.label}: {what}; {hint}"
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Turn a failed statement of the block into the error the command line shows."""
+    try:
+        yield
+    except psycopg2.Error as error:
+        raise as_haven_error(error) from None
 
 
 def as_haven_error(error: psycopg2.Error) -> HavenError:

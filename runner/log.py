@@ -32,6 +32,11 @@ def configure(*, as_json: bool) -> None:
     LOGGER.propagate = False
 
 
+def is_json() -> bool:
+    """Return whether messages go out as JSON, so that nothing else may be drawn between them."""
+    return any(isinstance(handler.formatter, _JsonFormatter) for handler in LOGGER.handlers)
+
+
 def info(message: str, **fields: object) -> None:
     """Log one line; `fields` show in JSON form only."""
     LOGGER.info(message, extra={"fields": fields})

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from runner import log
+from runner.artifacts.files import read_artifact
 from runner.dbt import run_dbt
 from runner.errors import ConfigError
 from runner.settings import Settings
@@ -29,19 +29,10 @@ def read_manifest(settings: Settings) -> dict[str, Any]:
     path = project / "target" / "manifest.json"
     if not path.is_file() or path.stat().st_mtime < _newest_change(project):
         log.info("dbt parses the project, as its files have changed")
-        outcome = run_dbt(
-            ["parse", "--quiet"],
-            project_dir=project,
-            env=settings.child_env(),
-        )
+        outcome = run_dbt(["parse", "--quiet"], project_dir=project, env=settings.child_env())
         if outcome.returncode != 0:
             raise ConfigError(f"dbt cannot parse the project: {_essence(outcome.output)}")
-    try:
-        return cast(dict[str, Any], json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
-        raise ConfigError(
-            f"target/manifest.json is damaged: delete it and try again ({error})"
-        ) from error
+    return read_artifact(path, "delete it and try again")
 
 
 def _newest_change(project: Path) -> float:

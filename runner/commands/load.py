@@ -112,7 +112,7 @@ class _Progress:
         self._run_id = run_id
         self._lock = threading.Lock()
         self._bar: Progress | None = None
-        if sys.stderr.isatty() and not _logs_json():
+        if sys.stderr.isatty() and not log.is_json():
             self._bar = Progress(
                 TextColumn("{task.description}"),
                 BarColumn(),
@@ -160,10 +160,6 @@ class _Progress:
             )
         else:
             log.error(f"  {outcome.table}: failed", run_id=self._run_id, **outcome.as_dict())
-
-
-def _logs_json() -> bool:
-    return any(h.formatter.__class__.__name__ == "_JsonFormatter" for h in log.LOGGER.handlers)
 
 
 def _wide_console() -> Console:

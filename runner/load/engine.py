@@ -17,7 +17,7 @@ from psycopg2 import sql
 from psycopg2.extensions import ISOLATION_LEVEL_REPEATABLE_READ
 from psycopg2.extensions import connection as PgConnection
 
-from runner.connect import as_haven_error, connect
+from runner.connect import as_haven_error, connect, explained
 from runner.contract import Contract, TableSpec
 from runner.errors import HavenError
 from runner.load.outcome import LoadRequest, TableOutcome
@@ -55,10 +55,8 @@ def plan_tables(
         closing(connect(source)) as source_session,
         closing(connect(warehouse)) as warehouse_session,
     ):
-        try:
+        with explained():
             prepare(warehouse_session)
-        except psycopg2.Error as error:
-            raise as_haven_error(error) from None
         return _plan_all(contract, source_session, warehouse_session, request)
 
 
@@ -112,14 +110,11 @@ def load_tables(
 
 def _create_schemas(warehouse: PgConnection, names: set[str]) -> None:
     """Create raw schemas that are missing; asking first, as `if not exists` needs the privilege even then."""
-    try:
-        with warehouse, warehouse.cursor() as cursor:
-            for name in sorted(names):
-                cursor.execute("select 1 from pg_namespace where nspname = %s", (name,))
-                if cursor.fetchone() is None:
-                    cursor.execute(sql.SQL("create schema {}").format(sql.Identifier(name)))
-    except psycopg2.Error as error:
-        raise as_haven_error(error) from None
+    with explained(), warehouse, warehouse.cursor() as cursor:
+        for name in sorted(names):
+            cursor.execute("select 1 from pg_namespace where nspname = %s", (name,))
+            if cursor.fetchone() is None:
+                cursor.execute(sql.SQL("create schema {}").format(sql.Identifier(name)))
 
 
 def _export_snapshot(session: PgConnection) -> _Snapshot:

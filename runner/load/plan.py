@@ -226,9 +226,8 @@ def _lookback(source: PgCursor, spec: TableSpec, watermark_type: str) -> sql.Com
         )
         return sql.SQL("{}::interval").format(sql.Literal(spec.lookback))
     if spec.lookback == DEFAULT_LOOKBACK:
-        return sql.Literal(
-            0
-        )  # the default is a time; a numeric watermark has no overlap unless asked
+        # The default is a time; a numeric watermark has no overlap unless asked.
+        return sql.Literal(0)
     _check_value(source, f"{spec.file}: table {spec.label}: lookback", spec.lookback, "numeric")
     return sql.SQL("{}::numeric").format(sql.Literal(spec.lookback))
 

@@ -14,7 +14,7 @@ import psycopg2
 from psycopg2.extensions import connection as PgConnection
 from psycopg2.extensions import cursor as PgCursor
 
-from runner.connect import as_haven_error, connect
+from runner.connect import connect, explained
 from runner.errors import LockedError
 from runner.settings import Connection
 
@@ -99,7 +99,7 @@ def recorded_run(
     """
     record = RunRecord()
     with closing(connect(warehouse, application_name=f"haven {command} {run_id}")) as session:
-        try:
+        with explained():
             prepare(session)
             lock_source(session, source)
             with session, session.cursor() as cursor:
@@ -114,8 +114,6 @@ def recorded_run(
                     "values (%s, %s, %s, 'running')",
                     (run_id, _source_name(source), command),
                 )
-        except psycopg2.Error as error:
-            raise as_haven_error(error) from None
         try:
             yield record
         finally:
