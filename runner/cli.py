@@ -14,6 +14,7 @@ from runner.commands.demo import app as demo_app
 from runner.commands.deps import deps
 from runner.commands.doctor import doctor
 from runner.commands.load import load
+from runner.commands.reconcile import reconcile
 from runner.commands.report import report
 from runner.commands.run import run
 from runner.errors import HavenError
@@ -60,6 +61,7 @@ app.command()(env)
 app.add_typer(demo_app, name="demo")
 app.command()(deps)
 app.command()(load)
+app.command()(reconcile)
 app.command()(run)
 app.command()(report)
 app.command()(doctor)

@@ -31,9 +31,10 @@ def connect(target: Connection, *, application_name: str = "haven") -> PgConnect
             sslmode=target.sslmode,
             connect_timeout=CONNECT_TIMEOUT_S,
             application_name=application_name,
-            # Exact floats and one time zone and date style, whatever the server's defaults are.
+            # Exact floats, one time zone and one form of text, whatever the server's defaults are.
             options="-c timezone=UTC -c datestyle=ISO -c intervalstyle=postgres"
-            " -c extra_float_digits=1",
+            " -c extra_float_digits=1 -c bytea_output=hex -c lc_monetary=C -c xmlbinary=base64"
+            " -c client_encoding=UTF8",
         )
     except psycopg2.OperationalError as error:
         raise UnreachableError(explain(target, str(error))) from None

@@ -22,7 +22,7 @@ create table if not exists ops.table_loads (
     raw_schema text not null,
     raw_table text not null,
     strategy text not null,
-    mode text check (mode in ('first', 'full', 'incremental', 'backfill')),
+    mode text check (mode in ('first', 'full', 'incremental', 'backfill', 'repair')),
     status text not null check (status in ('ok', 'failed')),
     started_at timestamptz not null,
     finished_at timestamptz not null,
@@ -65,3 +65,47 @@ comment on table ops.runs is 'One row per call of haven load or haven run.';
 comment on table ops.table_loads is 'One row per load of one table; an ok row commits together with its data.';
 comment on table ops.watermarks is 'How far each incremental table has been read.';
 comment on table ops.schema_changes is 'Columns that came or went in the source.';
+
+create table if not exists ops.reconciliations (
+    reconciliation_id bigint generated always as identity primary key,
+    run_id text not null,
+    source_name text not null,
+    table_name text not null,
+    raw_schema text not null,
+    raw_table text not null,
+    status text not null check (status in ('ok', 'different', 'failed')),
+    started_at timestamptz not null,
+    finished_at timestamptz not null,
+    source_rows bigint not null,
+    raw_rows bigint not null,
+    missing_rows bigint not null,
+    extra_rows bigint not null,
+    different_rows bigint not null,
+    pending_rows bigint not null,
+    match_pct numeric(9, 6),
+    column_differences jsonb not null,
+    lacking_columns jsonb not null,
+    key_columns jsonb not null,
+    sample_keys jsonb not null,
+    error text
+);
+
+create index if not exists reconciliations_by_table
+on ops.reconciliations (source_name, table_name, reconciliation_id);
+
+comment on table ops.reconciliations is
+'One row per comparison of one table of raw with its source: haven reconcile, haven run.';
+comment on column ops.reconciliations.missing_rows is 'Rows of the source that raw lacks.';
+comment on column ops.reconciliations.extra_rows is 'Live rows of raw that the source lacks.';
+comment on column ops.reconciliations.different_rows is 'Keys that both have, with different columns.';
+comment on column ops.reconciliations.pending_rows is
+'Rows that changed in the source after the last load; no error.';
+comment on column ops.reconciliations.match_pct is
+'Share of equal keys in percent, rounded down; pending keys left out. Null if the table could not be compared.';
+comment on column ops.reconciliations.column_differences is 'Differing keys by column, among those named.';
+comment on column ops.reconciliations.lacking_columns is 'Columns of the source that raw does not have yet.';
+comment on column ops.reconciliations.sample_keys is 'The first differing keys, with kind and columns.';
+
+alter table ops.table_loads drop constraint if exists table_loads_mode_check;
+alter table ops.table_loads add constraint table_loads_mode_check
+check (mode in ('first', 'full', 'incremental', 'backfill', 'repair'));

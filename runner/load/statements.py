@@ -149,14 +149,25 @@ def missing_keys(raw: sql.Identifier, key: Sequence[str]) -> sql.Composed:
 
 def key_condition(key: Sequence[Column], values: Sequence[Sequence[str]]) -> sql.Composed:
     """Return the source's condition that a row's key is among `values` (one list per key column)."""
-    return sql.SQL("({}) in (select * from unnest({}))").format(
+    return sql.SQL("({}) in ({})").format(
         sql.SQL(", ").join(
             sql.SQL("{}::{}").format(sql.Identifier(c.name), sql.SQL(c.raw_type)) for c in key
         ),
+        key_rows(key, values),
+    )
+
+
+def key_rows(key: Sequence[Column], values: Sequence[Sequence[str]]) -> sql.Composed:
+    """Return the query that gives `values` (one list of texts per key column) as rows of the key's types."""
+    # As texts, cast one by one: unnest would take an array of arrays apart.
+    names = [sql.Identifier(f"key_{number}") for number in range(len(key))]
+    return sql.SQL("select {} from unnest({}) as named ({})").format(
         sql.SQL(", ").join(
-            sql.SQL("{}::{}[]").format(sql.Literal(list(column)), sql.SQL(c.raw_type))
-            for c, column in zip(key, values, strict=True)
+            sql.SQL("{}::{}").format(name, sql.SQL(c.raw_type))
+            for name, c in zip(names, key, strict=True)
         ),
+        sql.SQL(", ").join(sql.SQL("{}::text[]").format(sql.Literal(list(v))) for v in values),
+        sql.SQL(", ").join(names),
     )
 
 
