@@ -83,9 +83,9 @@ class Bench:
         """Load the table with Haven's engine."""
         self.runs += 1
         run_id = f"bench-{self.runs}"
-        with recorded_run(self.source, self.warehouse, run_id=run_id, command="bench"):
+        with recorded_run(self.source, self.warehouse, run_id=run_id, command="bench") as run:
             (outcome,) = load_tables(
-                Contract((SPEC,), ()), self.source, self.warehouse, LoadRequest(), run_id=run_id
+                Contract((SPEC,), ()), self.source, self.warehouse, LoadRequest(), run=run
             )
         if outcome.error:
             raise SystemExit(outcome.error)

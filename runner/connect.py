@@ -13,6 +13,19 @@ from runner.errors import ConfigError, DataError, HavenError, UnreachableError
 from runner.settings import Connection
 
 CONNECT_TIMEOUT_S = 10
+# What libpq says when the same attempt may succeed a little later.
+_TRANSIENT = (
+    "Connection refused",
+    "timeout expired",
+    "starting up",
+    "shutting down",
+    "in recovery mode",
+    "too many clients",
+    "remaining connection slots",
+    "closed the connection unexpectedly",
+    "Connection reset",
+    "Temporary failure in name resolution",
+)
 
 
 def connect(target: Connection, *, application_name: str = "haven") -> PgConnection:
@@ -31,13 +44,26 @@ def connect(target: Connection, *, application_name: str = "haven") -> PgConnect
             sslmode=target.sslmode,
             connect_timeout=CONNECT_TIMEOUT_S,
             application_name=application_name,
+            # One encoding on both sides, so that text is converted, and refused where it cannot be.
+            client_encoding="UTF8",
+            # COPY data is read beneath libpq, in the clear or through TLS; not through Kerberos encryption.
+            gssencmode="disable",
+            # A host that vanished is noticed within a minute, also while nothing is sent.
+            keepalives_idle=30,
+            keepalives_interval=10,
+            keepalives_count=3,
+            tcp_user_timeout=60_000,
             # Exact floats, one time zone and one form of text, whatever the server's defaults are.
             options="-c timezone=UTC -c datestyle=ISO -c intervalstyle=postgres"
             " -c extra_float_digits=1 -c bytea_output=hex -c lc_monetary=C -c xmlbinary=base64"
-            " -c client_encoding=UTF8",
+            # A session that keeps a snapshot waits for the others; it must not be ended for that.
+            " -c idle_in_transaction_session_timeout=0",
         )
     except psycopg2.OperationalError as error:
-        raise UnreachableError(explain(target, str(error))) from None
+        message = str(error)
+        raise UnreachableError(
+            explain(target, message), is_transient=any(sign in message for sign in _TRANSIENT)
+        ) from None
 
 
 def explain(target: Connection, message: str) -> str:
@@ -68,6 +94,34 @@ def explain(target: Connection, message: str) -> str:
     return f"cannot connect to {target.label}: {what}; {hint}"
 
 
+# Class 08 and what a server says when it stops, starts or has no room: the same statement may work in a new session.
+_CONNECTION_ERRORS = (
+    psycopg2.errors.ConnectionException,
+    psycopg2.errors.ConnectionDoesNotExist,
+    psycopg2.errors.ConnectionFailure,
+    psycopg2.errors.SqlclientUnableToEstablishSqlconnection,
+    psycopg2.errors.SqlserverRejectedEstablishmentOfSqlconnection,
+    psycopg2.errors.AdminShutdown,
+    psycopg2.errors.CrashShutdown,
+    psycopg2.errors.CannotConnectNow,
+    psycopg2.errors.IdleInTransactionSessionTimeout,
+    psycopg2.errors.TooManyConnections,
+)
+
+
+def is_connection_error(error: Exception) -> bool:
+    """Return whether `error` says that a connection broke, not that a statement was wrong."""
+    if isinstance(error, UnreachableError):
+        return error.is_transient
+    if isinstance(error, _CONNECTION_ERRORS):
+        return True
+    # libpq's own errors carry no SQLSTATE: the socket broke, or psycopg2 had closed the session.
+    return (
+        type(error) in (psycopg2.OperationalError, psycopg2.InterfaceError, psycopg2.DatabaseError)
+        and error.pgcode is None  # type: ignore[attr-defined]
+    )
+
+
 @contextmanager
 def explained() -> Iterator[None]:
     """Turn a failed statement of the block into the error the command line shows."""
@@ -87,7 +141,16 @@ def as_haven_error(error: psycopg2.Error) -> HavenError:
         )
     if isinstance(error, psycopg2.errors.InsufficientPrivilege):
         return ConfigError(f"{text}: grant it to the role that connects (see `haven doctor`)")
-    if isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError):
-        return UnreachableError(f"the connection broke: {text}; run the load again")
+    if is_connection_error(error):
+        return UnreachableError(f"the connection broke: {text}; run it again", is_transient=True)
+    if isinstance(error, psycopg2.errors.LockNotAvailable):
+        return DataError(
+            f"{text}: another session held the table for longer than HAVEN_LOCK_TIMEOUT allows; "
+            "see who in pg_stat_activity, then load it again"
+        )
+    if isinstance(error, psycopg2.errors.DiskFull):
+        return DataError(
+            f"the warehouse's disk is full ({text}): nothing was kept; free some and run it again"
+        )
     detail = error.diag.message_detail
     return DataError(f"{text} ({' '.join(detail.split())})" if detail else text)

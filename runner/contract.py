@@ -16,9 +16,10 @@ from runner.errors import ConfigError
 STRATEGIES = ("full", "incremental")
 DELETES = ("sweep", "ignore")
 DEFAULT_LOOKBACK = "15 minutes"
+DEFAULT_TIMEOUT = "2 hours"
 KEYS = (
     "strategy", "primary_key", "watermark", "lookback", "deletes", "columns", "exclude",
-    "source_schema", "source_table",
+    "source_schema", "source_table", "timeout",
 )  # fmt: skip
 
 
@@ -39,6 +40,7 @@ class TableSpec:
     deletes: str = "sweep"
     columns: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    timeout: str = DEFAULT_TIMEOUT
     file: str = ""
 
     @property
@@ -144,6 +146,7 @@ def _table(node: Mapping[str, Any], load: Mapping[str, Any]) -> TableSpec:
         deletes=_one_of(load, "deletes", DELETES, "sweep"),
         columns=_names(load, "columns"),
         exclude=_names(load, "exclude"),
+        timeout=str(load.get("timeout", DEFAULT_TIMEOUT)),
         file=node["original_file_path"],
     )
 

@@ -25,9 +25,16 @@ class ConfigError(HavenError):
 
 
 class UnreachableError(HavenError):
-    """A database cannot be reached or refuses the login (exit 3)."""
+    """A database cannot be reached or refuses the login (exit 3).
+
+    `is_transient` says that the same call may work a little later: the server restarts, or has no room just now.
+    """
 
     exit_code = 3
+
+    def __init__(self, message: str, *, is_transient: bool = False) -> None:
+        super().__init__(message)
+        self.is_transient = is_transient
 
 
 class LockedError(HavenError):

@@ -39,6 +39,11 @@ class Connection:
         """Return `warehouse user@host:port/dbname`, for messages."""
         return f"{self.side} {self.user}@{self.host}:{self.port}/{self.dbname}"
 
+    @property
+    def place(self) -> str:
+        """Return `host:port/dbname`, which tells one database from another, whoever connects."""
+        return f"{self.host}:{self.port}/{self.dbname}"
+
     def as_env(self) -> dict[str, str]:
         """Return the HAVEN_<SIDE>_* variables of this connection."""
         prefix = f"HAVEN_{self.side.upper()}_"
@@ -91,6 +96,13 @@ class Settings:
             dbname=value("DBNAME"),
             sslmode=sslmode,
         )
+
+    def whole_number(self, name: str, default: int) -> int:
+        """Return the variable `name` as a number from 0 on. Raises ConfigError if it is something else."""
+        text = self.values.get(name, "").strip() or str(default)
+        if not text.isdecimal():
+            raise ConfigError(f"{name} is {text!r}; it must be a whole number")
+        return int(text)
 
     def child_env(self) -> dict[str, str]:
         """Return the environment for dbt and other children: this process's, plus all settings.

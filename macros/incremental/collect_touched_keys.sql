@@ -15,16 +15,19 @@
     {% if config.get('incremental_strategy') == 'touched_keys' and is_incremental() %}
         {% set marks = high_load_ids() %}
         {% for rule in touched_by() %}
-            {% set newest = run_query(
-                'select max(input_rows._load_id) from (select * from ' ~ ref(rule.input_name)
-                ~ ') as input_rows'
+            {#- Rows of the load that the mark names, or of later ones, are there unless the input was
+                rebuilt with loads that count from the start again. -#}
+            {% set mark = marks.get(rule.input_name, 0) %}
+            {% set input_relation = '(select * from ' ~ ref(rule.input_name) ~ ') as input_rows' %}
+            {% if run_query(
+                'select exists (select from ' ~ input_relation ~ ')'
+                ~ ' and not exists (select from ' ~ input_relation
+                ~ ' where input_rows._load_id >= ' ~ mark ~ ')'
             )[0][0] %}
-            {% if newest is not none and newest | int < marks.get(rule.input_name, 0) %}
                 {% do exceptions.raise_compiler_error(
-                    model.name ~ ': the newest load in ' ~ rule.input_name ~ ' is ' ~ newest
-                    ~ ', older than the load this model has read (' ~ marks[rule.input_name]
-                    ~ '). The input was rebuilt; run: dbt build --full-refresh --select '
-                    ~ model.name ~ '+') %}
+                    model.name ~ ': all rows of ' ~ rule.input_name ~ ' come from loads older than '
+                    ~ mark ~ ', which this model has read. The input was rebuilt; run: '
+                    ~ 'dbt build --full-refresh --select ' ~ model.name ~ '+') %}
             {% endif %}
         {% endfor %}
         create temporary table touched_keys on commit drop as

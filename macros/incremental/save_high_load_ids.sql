@@ -12,14 +12,19 @@
             {% if rule.row_id %}
                 {{ _save_row_keys(rule, marks.get(rule.input_name) if is_increment else none) }}
             {% endif %}
-            {#- `greatest`: an increment with --empty reads nothing and must keep its marks. -#}
+            {#- An increment looks only behind the mark it started from, which an index answers, and
+                keeps that mark if nothing is there (as with --empty). -#}
+            {% set mark = marks.get(rule.input_name, 0) %}
             insert into {{ model_inputs }} as stored
             select
                 '{{ model.name }}',
                 '{{ rule.input_name }}',
-                coalesce(max(input_rows._load_id), 0),
+                coalesce(max(input_rows._load_id), {{ mark }}),
                 now()
             from (select * from {{ ref(rule.input_name) }}) as input_rows
+            {% if mark %}
+                where input_rows._load_id > {{ mark }}
+            {% endif %}
             on conflict (model_name, input_name) do update
             set
                 high_load_id = greatest(stored.high_load_id, excluded.high_load_id),

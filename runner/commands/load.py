@@ -6,7 +6,8 @@ import json
 import secrets
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,18 +25,22 @@ from rich.progress import (
 from rich.table import Table
 
 from runner import log
-from runner.contract import read_contract
+from runner.contract import Contract, read_contract
 from runner.errors import ConfigError
-from runner.load.engine import Listener, load_tables, plan_tables
+from runner.load.engine import load_tables, plan_tables
 from runner.load.outcome import LoadRequest, TableOutcome
 from runner.load.plan import TablePlan
-from runner.load.state import recorded_run
+from runner.load.round import Listener
+from runner.load.state import RunRecord, recorded_run
 from runner.manifest import read_manifest
 from runner.settings import Settings, load_settings
 
 WIDTH = 140
 # When several tables fail, the gravest code wins: unreachable, then settings, then data.
 _GRAVITY = (75, 3, 2, 1, 0)
+
+
+RETRY_NOW = "Try a source that could not be reached lately, without the wait."
 
 
 def load(
@@ -50,6 +55,7 @@ def load(
         str | None, typer.Option(help="Backfill: re-read rows with a watermark before this.")
     ] = None,
     workers: Annotated[int, typer.Option(min=1, max=32, help="Tables at a time.")] = 2,
+    retry_now: Annotated[bool, typer.Option("--retry-now", help=RETRY_NOW)] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan only.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     project_dir: Annotated[
@@ -60,19 +66,48 @@ def load(
     if full and (since or until):
         raise ConfigError("--full reads everything: leave out --since and --until")
     settings = load_settings(project_dir)
-    request = LoadRequest(full=full, since=since, until=until, workers=workers)
+    request = replace(
+        load_request(settings, workers=workers, retry_now=retry_now),
+        full=full,
+        since=since,
+        until=until,
+    )
     if dry_run:
         plans, failures = _plan(settings, tables or [], request)
         show_plan(plans, failures, as_json=as_json)
         raise typer.Exit(exit_code(failures))
     run_id = new_run_id()
     source, warehouse = settings.connection("source"), settings.connection("warehouse")
-    with recorded_run(source, warehouse, run_id=run_id, command="load") as record:
-        outcomes = load_project(settings, tables or [], request, run_id=run_id)
+    with recorded_run(
+        source,
+        warehouse,
+        run_id=run_id,
+        command="load",
+        retries=request.retries,
+        on_retry=say_retry,
+    ) as record:
+        outcomes = load_project(settings, tables or [], request, run=record)
         record.is_ok = exit_code(outcomes) == 0
         record.summary = {"loads": [outcome.as_dict() for outcome in outcomes]}
     show_outcomes(outcomes, run_id=run_id, as_json=as_json)
     raise typer.Exit(exit_code(outcomes))
+
+
+def say_retry(what: str, reason: str, wait_s: float) -> None:
+    """Tell that a connection broke and is tried again; `what` is a table or "run"."""
+    log.info(
+        f"  {what}: {reason}; trying again in {wait_s:.1f} s", what=what, wait_s=round(wait_s, 3)
+    )
+
+
+def load_request(settings: Settings, *, workers: int, retry_now: bool) -> LoadRequest:
+    """Return a request with the settings' retries and lock timeout. Raises ConfigError if one is wrong."""
+    return LoadRequest(
+        workers=workers,
+        retries=settings.whole_number("HAVEN_RETRIES", 4),
+        lock_timeout_s=settings.whole_number("HAVEN_LOCK_TIMEOUT", 60),
+        retry_now=retry_now,
+    )
 
 
 def new_run_id() -> str:
@@ -86,15 +121,24 @@ def exit_code(outcomes: Sequence[TableOutcome]) -> int:
 
 
 def load_project(
-    settings: Settings, tables: Sequence[str], request: LoadRequest, *, run_id: str
+    settings: Settings,
+    tables: Sequence[str],
+    request: LoadRequest,
+    *,
+    run: RunRecord,
+    on_loaded: Callable[[Contract, str], None] = lambda contract, snapshot: None,
 ) -> list[TableOutcome]:
-    """Load the chosen tables of the project, showing progress; inside the caller's `recorded_run`."""
+    """Load the chosen tables of the project, showing progress; `run` is the caller's `recorded_run`.
+
+    `on_loaded` gets what was loaded and the source snapshot it was read from, while that can still be joined.
+    """
     contract = read_contract(read_manifest(settings)).select(tables)
     source, warehouse = settings.connection("source"), settings.connection("warehouse")
-    with _Progress(run_id) as progress:
-        return load_tables(
-            contract, source, warehouse, request, run_id=run_id, listener=progress.listener
+    with _Progress(run.run_id) as progress:
+        listener = replace(
+            progress.listener, on_loaded=lambda snapshot: on_loaded(contract, snapshot)
         )
+        return load_tables(contract, source, warehouse, request, run=run, listener=listener)
 
 
 def _plan(
@@ -124,7 +168,7 @@ class _Progress:
             )
         self._task = self._bar.add_task("loading", total=None, copied="") if self._bar else None
         self._copied = 0
-        self.listener = Listener(self._plans, self._bytes, self._table)
+        self.listener = Listener(self._plans, self._bytes, self._table, say_retry)
 
     def __enter__(self) -> _Progress:
         if self._bar:

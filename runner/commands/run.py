@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,10 +17,18 @@ from rich.status import Status
 from runner import log
 from runner.artifacts import load_freshness, load_manifest, load_run_results
 from runner.artifacts.results import FreshnessResult, NodeResult
-from runner.commands.load import exit_code, load_project, new_run_id, show_outcomes
+from runner.commands.load import (
+    RETRY_NOW,
+    exit_code,
+    load_project,
+    load_request,
+    new_run_id,
+    say_retry,
+    show_outcomes,
+)
 from runner.dbt import follow_dbt
 from runner.errors import ConfigError
-from runner.load.outcome import LoadRequest, TableOutcome
+from runner.load.outcome import TableOutcome
 from runner.load.state import recorded_run
 from runner.packages import ensure_packages
 from runner.report import build_reports
@@ -96,6 +104,7 @@ def run(
         bool, typer.Option("--full-refresh", help="Rebuild incremental models from scratch.")
     ] = False,
     workers: Annotated[int, typer.Option(min=1, max=32, help="Tables at a time.")] = 2,
+    retry_now: Annotated[bool, typer.Option("--retry-now", help=RETRY_NOW)] = False,
     no_reports: Annotated[bool, typer.Option("--no-reports", help="Skip the reports.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     project_dir: Annotated[Path | None, typer.Option(help="The dbt project to run.")] = None,
@@ -107,9 +116,16 @@ def run(
     packages = ensure_packages(settings.project_dir, say=log.info)
     summary.packages = packages.reason
     log.info(packages.reason, run_id=summary.run_id)
-    with recorded_run(source, warehouse, run_id=summary.run_id, command="run") as record:
-        request = LoadRequest(full=full, workers=workers)
-        summary.loads = load_project(settings, [], request, run_id=summary.run_id)
+    request = load_request(settings, workers=workers, retry_now=retry_now)
+    with recorded_run(
+        source,
+        warehouse,
+        run_id=summary.run_id,
+        command="run",
+        retries=request.retries,
+        on_retry=say_retry,
+    ) as record:
+        summary.loads = load_project(settings, [], replace(request, full=full), run=record)
         summary.build = build(settings, select or [], full_refresh=full_refresh)
         _write(settings, summary)
         if not no_reports:

@@ -1,69 +1,24 @@
 """Streams one query's result from the source into a warehouse table as binary COPY.
 
-No row becomes a Python object and nothing is kept: a thread writes the source's COPY data into a pipe, the caller's
-thread feeds the other end to the warehouse, so memory stays flat whatever the table's size.
+The source's CopyData messages are passed on as they are: both directions of the protocol frame them alike. Python only
+walks from header to header, so that an error is never taken for data and the end is never missed; no row becomes an
+object, and memory is one buffer whatever the table's size.
 """
 
 from __future__ import annotations
 
-import os
-import threading
+import struct
 from collections.abc import Callable
-from typing import BinaryIO
+from select import POLLIN
 
-import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import cursor as PgCursor
+from psycopg2.extensions import encodings
 
 from runner.errors import DataError
+from runner.load.wire import COPY_DATA, COPY_DONE, COPY_IN, COPY_OUT, HEADER, Blocked, Wire
 
-CHUNK_BYTES = 1 << 18
-
-
-class _Tap:
-    """File-like read end: counts bytes, and turns a failed source into a failed read.
-
-    A binary COPY that simply ends is accepted by PostgreSQL even without its trailer, so the end of the pipe alone
-    must never look like the end of the data.
-    """
-
-    def __init__(self, pipe: BinaryIO, writer: _Writer, on_bytes: Callable[[int], None]) -> None:
-        self._pipe = pipe
-        self._writer = writer
-        self._on_bytes = on_bytes
-
-    def read(self, size: int = CHUNK_BYTES) -> bytes:
-        data = self._pipe.read(size)
-        if not data:
-            self._writer.join()
-            if self._writer.error is not None:
-                raise self._writer.error
-        self._on_bytes(len(data))
-        return data
-
-    def readline(self, size: int = -1) -> bytes:
-        """Return the next line of raw bytes; psycopg2 wants it to be there, binary data needs `read`."""
-        return self._pipe.readline(size)
-
-
-class _Writer(threading.Thread):
-    """Runs the source's COPY into the pipe and keeps its row count or its error."""
-
-    def __init__(self, cursor: PgCursor, statement: sql.Composable, pipe: BinaryIO) -> None:
-        super().__init__(name="copy-out", daemon=True)
-        self._cursor = cursor
-        self._statement = statement
-        self._pipe = pipe
-        self.rows = 0
-        self.error: Exception | None = None
-
-    def run(self) -> None:
-        try:
-            with self._pipe:
-                self._cursor.copy_expert(self._statement, self._pipe, CHUNK_BYTES)
-            self.rows = self._cursor.rowcount
-        except Exception as error:  # handed to the reading thread, which raises it
-            self.error = error
+BUFFER_BYTES = 1 << 18
 
 
 def copy_rows(
@@ -81,7 +36,7 @@ def copy_rows(
     `freeze` needs a table made in this very transaction.
 
     Raises:
-        psycopg2.Error: either side failed; the caller rolls back.
+        psycopg2.Error: either side failed. Both sessions are in mid-COPY then: the caller closes them.
         DataError: the two sides count different numbers of rows.
     """
     copy_out = sql.SQL("copy ({}) to stdout (format binary)").format(query)
@@ -90,21 +45,70 @@ def copy_rows(
         sql.SQL(", ").join(map(sql.Identifier, columns)),
         sql.SQL(", freeze true" if freeze else ""),
     )
-    read_end, write_end = os.pipe()
-    writer = _Writer(source, copy_out, os.fdopen(write_end, "wb", CHUNK_BYTES))
-    try:
-        with os.fdopen(read_end, "rb", CHUNK_BYTES) as pipe:
-            writer.start()
-            # Leaving this block closes the pipe: a writer still at it then fails instead of waiting.
-            warehouse.copy_expert(copy_in, _Tap(pipe, writer, on_bytes), CHUNK_BYTES)
-    except psycopg2.Error:
-        writer.join()
-        if isinstance(writer.error, psycopg2.Error):
-            raise writer.error from None  # the cause; the warehouse only saw its data end
-        raise
-    if writer.rows != warehouse.rowcount:
+    with Wire(source.connection) as origin, Wire(warehouse.connection) as target:
+        target.start(_encoded(copy_in, warehouse), COPY_IN)
+        origin.start(_encoded(copy_out, source), COPY_OUT)
+        _forward(origin, target, on_bytes)
+        sent = origin.finish()
+        target.write(COPY_DONE + struct.pack(">I", 4))
+        taken = target.finish()
+    if sent != taken:
         raise DataError(
-            f"the source sent {writer.rows} rows but the warehouse took {warehouse.rowcount}; "
+            f"the source sent {sent} rows but the warehouse took {taken}; "
             "nothing was kept, run the load again"
         )
-    return writer.rows
+    return taken
+
+
+def _encoded(statement: sql.Composable, cursor: PgCursor) -> bytes:
+    return statement.as_string(cursor).encode(encodings[cursor.connection.encoding])
+
+
+def _forward(origin: Wire, target: Wire, on_bytes: Callable[[int], None]) -> None:
+    """Pass CopyData on until the origin sends CopyDone; what it sends then is left unread.
+
+    Raises psycopg2.Error as soon as either side reports one.
+    """
+    buffer = bytearray(BUFFER_BYTES)
+    view = memoryview(buffer)
+    unpack, data = HEADER.unpack_from, COPY_DATA
+    kept = 0  # bytes at the buffer's start: a header that was cut in two
+    rest = 0  # bytes still to come of a message whose header has passed
+    while True:
+        try:
+            end = kept + origin.read_into(view[kept:])
+        except Blocked as blocked:
+            origin.wait(blocked.event)
+            continue
+        position = rest
+        last = end - HEADER.size
+        kind = data
+        while position <= last:
+            kind, size = unpack(buffer, position)
+            if kind != data:
+                break
+            position += size + 1
+        passed = min(position, end)
+        _send(target, view[:passed])
+        on_bytes(passed)
+        if kind != data:
+            origin.give_back(view[passed:end])
+            message = origin.read_message()
+            if message.kind == COPY_DONE:
+                return
+            origin.heed(message)
+            kept = rest = 0
+            continue
+        rest = position - passed
+        kept = end - passed
+        view[:kept] = view[passed:end]
+
+
+def _send(target: Wire, view: memoryview) -> None:
+    """Write all of `view`; listen meanwhile, as a server that fails says so and then swallows the data."""
+    while view:
+        try:
+            view = view[target.write_some(view) :]
+        except Blocked as blocked:
+            if target.wait(blocked.event | POLLIN) & POLLIN and target.has_message():
+                target.heed(target.read_message())

@@ -40,6 +40,24 @@ create table if not exists ops.table_loads (
 create index if not exists table_loads_by_table
 on ops.table_loads (source_name, table_name, finished_at);
 
+alter table ops.table_loads add column if not exists tries integer not null default 1;
+
+-- Parts of a huge table that is being loaded for the first time, each committed with its rows.
+create table if not exists ops.load_parts (
+    load_id bigint not null,
+    part_number integer not null,
+    rows_copied bigint not null,
+    primary key (load_id, part_number)
+);
+
+create table if not exists ops.circuit_breakers (
+    source text primary key,
+    failed_runs integer not null,
+    last_failed_at timestamptz not null,
+    retry_at timestamptz not null,
+    last_error text not null
+);
+
 create table if not exists ops.watermarks (
     source_name text not null,
     table_name text not null,
@@ -63,6 +81,8 @@ create table if not exists ops.schema_changes (
 
 comment on table ops.runs is 'One row per call of haven load or haven run.';
 comment on table ops.table_loads is 'One row per load of one table; an ok row commits together with its data.';
+comment on table ops.load_parts is 'Parts of first loads under way; empty when no load runs.';
+comment on table ops.circuit_breakers is 'Sources whose last runs could not reach them, and when they are tried again.';
 comment on table ops.watermarks is 'How far each incremental table has been read.';
 comment on table ops.schema_changes is 'Columns that came or went in the source.';
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 Mode = Literal["first", "full", "incremental", "backfill", "repair"]
@@ -10,19 +10,27 @@ Mode = Literal["first", "full", "incremental", "backfill", "repair"]
 
 @dataclass(frozen=True)
 class LoadRequest:
-    """The command line's wishes. `since` and `until` are watermark values, lower inclusive, upper not."""
+    """The command line's wishes. `since` and `until` are watermark values, lower inclusive, upper not.
+
+    `retries` is how often a broken connection is tried again; `lock_timeout_s` how long to wait for a locked table;
+    `retry_now` ignores an open circuit breaker.
+    """
 
     full: bool = False
     since: str | None = None
     until: str | None = None
     workers: int = 2
+    retries: int = 4
+    lock_timeout_s: float = 60.0
+    retry_now: bool = False
 
 
 @dataclass(frozen=True)
 class TableOutcome:
     """What happened to one table; rows are counts, `seconds` is wall time, `exit_code` 0 means well.
 
-    `rows_unchanged` counts rows that were read again and found to be the same.
+    `rows_unchanged` counts rows that were read again and found to be the same; `tries` is above 1 if a connection
+    broke and the table was loaded again.
     """
 
     table: str
@@ -37,6 +45,8 @@ class TableOutcome:
     watermark_from: str | None = None
     watermark_to: str | None = None
     seconds: float = 0.0
+    tries: int = 1
+    load_id: int | None = None
     error: str | None = None
     exit_code: int = 0
 
@@ -49,6 +59,21 @@ class TableOutcome:
     def rows_moved(self) -> int:
         """Return how many rows of raw this load changed."""
         return self.rows_inserted + self.rows_updated + self.rows_deleted
+
+    def after(self, earlier: TableOutcome) -> TableOutcome:
+        """Return the outcome of both loads, this one having come after `earlier` in the same run."""
+        counts = ("read", "inserted", "updated", "unchanged", "deleted", "rejected")
+        both = {
+            f"rows_{c}": getattr(self, f"rows_{c}") + getattr(earlier, f"rows_{c}") for c in counts
+        }
+        return replace(
+            self,
+            **both,
+            mode=earlier.mode,
+            watermark_from=earlier.watermark_from,
+            seconds=round(self.seconds + earlier.seconds, 3),
+            tries=self.tries + earlier.tries,
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """Return all fields and the rate, for JSON."""

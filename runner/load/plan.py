@@ -6,12 +6,14 @@ from dataclasses import dataclass
 
 import psycopg2
 from psycopg2 import sql
+from psycopg2.extensions import connection as PgConnection
 from psycopg2.extensions import cursor as PgCursor
 
 from runner.catalog import Column, Table, read_table
-from runner.contract import DEFAULT_LOOKBACK, TableSpec
-from runner.errors import ConfigError, DataError
-from runner.load.outcome import LoadRequest, Mode
+from runner.connect import explained, is_connection_error
+from runner.contract import DEFAULT_LOOKBACK, Contract, TableSpec
+from runner.errors import ConfigError, DataError, HavenError
+from runner.load.outcome import LoadRequest, Mode, TableOutcome
 from runner.load.statements import META_COLUMNS
 
 _TIME_TYPES = ("timestamp", "date")
@@ -22,7 +24,8 @@ _NUMBER_TYPES = ("smallint", "integer", "bigint", "numeric")
 class TablePlan:
     """What one load will do. `condition` limits the rows read (None: all); `is_sweeping` compares keys.
 
-    `added` are columns raw lacks, `dropped` are raw's columns the source no longer has.
+    `added` are columns raw lacks, `dropped` are raw's columns the source no longer has. The whole load may take
+    `timeout_s` seconds.
     """
 
     spec: TableSpec
@@ -37,6 +40,7 @@ class TablePlan:
     dropped: tuple[str, ...]
     rows_estimate: int
     size_bytes: int
+    timeout_s: float
 
     @property
     def source(self) -> sql.Identifier:
@@ -111,6 +115,7 @@ def plan_table(
         dropped=dropped,
         rows_estimate=found.rows,
         size_bytes=found.size_bytes,
+        timeout_s=_timeout(source, spec),
     )
 
 
@@ -232,6 +237,17 @@ def _lookback(source: PgCursor, spec: TableSpec, watermark_type: str) -> sql.Com
     return sql.SQL("{}::numeric").format(sql.Literal(spec.lookback))
 
 
+def _timeout(source: PgCursor, spec: TableSpec) -> float:
+    """Return the table's timeout in seconds. Raises ConfigError if it is no time, or none at all."""
+    where = f"{spec.file}: table {spec.label}: timeout"
+    _check_value(source, where, spec.timeout, "interval")
+    source.execute("select extract(epoch from %s::interval)", (spec.timeout,))
+    seconds = float(source.fetchone()[0])  # type: ignore[index]
+    if seconds <= 0:
+        raise ConfigError(f"{where} is {spec.timeout!r}; it must be longer than nothing")
+    return seconds
+
+
 def _check_value(source: PgCursor, where: str, value: str, kind: str) -> None:
     try:
         source.execute("savepoint value")
@@ -240,3 +256,36 @@ def _check_value(source: PgCursor, where: str, value: str, kind: str) -> None:
     except psycopg2.DataError as error:
         source.execute("rollback to savepoint value")
         raise ConfigError(f"{where} is {value!r}, which is no {kind}") from error
+
+
+def plan_all(
+    contract: Contract, source: PgConnection, warehouse: PgConnection, request: LoadRequest
+) -> tuple[list[TablePlan], list[TableOutcome]]:
+    """Return the plans of all tables, and the outcomes of those that cannot be loaded. Moves nothing."""
+    plans: list[TablePlan] = []
+    failures = [
+        TableOutcome(p.label, strategy="?", mode=None, error=p.message, exit_code=2)
+        for p in contract.problems
+    ]
+    with warehouse, warehouse.cursor() as target, source.cursor() as origin:
+        for spec in contract.tables:
+            # What goes wrong with one table must not end the transactions the others are planned in.
+            for cursor in (target, origin):
+                cursor.execute("savepoint plan")
+            try:
+                with explained():
+                    plans.append(plan_table(origin, target, spec, request))
+            except HavenError as error:
+                if is_connection_error(error):
+                    raise
+                failures.append(not_planned(spec, error))
+                for cursor in (target, origin):
+                    cursor.execute("rollback to savepoint plan")
+    return plans, failures
+
+
+def not_planned(spec: TableSpec, error: HavenError) -> TableOutcome:
+    """Return the outcome of a table that could not even be planned, or was not reached."""
+    return TableOutcome(
+        spec.label, spec.strategy, mode=None, error=str(error), exit_code=error.exit_code
+    )

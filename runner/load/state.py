@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib import resources
@@ -15,7 +17,8 @@ from psycopg2.extensions import connection as PgConnection
 from psycopg2.extensions import cursor as PgCursor
 
 from runner.connect import connect, explained
-from runner.errors import LockedError
+from runner.errors import LockedError, UnreachableError
+from runner.load.faults import Backoff
 from runner.settings import Connection
 
 # First half of every advisory lock Haven takes: 'HAVN' in ASCII, so that others' locks do not meet ours.
@@ -44,9 +47,8 @@ def lock_source(session: PgConnection, source: Connection) -> None:
 
     Raises LockedError naming the holder if another load of the same source is under way.
     """
-    name = _source_name(source)
     with session, session.cursor() as cursor:
-        cursor.execute("select hashtext(%s)", (name,))
+        cursor.execute("select hashtext(%s)", (source.place,))
         key = cursor.fetchone()[0]  # type: ignore[index]
         cursor.execute("select pg_try_advisory_lock(%s, %s)", (LOCK_SPACE, key))
         if cursor.fetchone() == (True,):
@@ -64,12 +66,9 @@ def lock_source(session: PgConnection, source: Connection) -> None:
         )
         row = cursor.fetchone()
     holder = f"{row[0]} (backend {row[1]}, since {row[2]})" if row else "a run that just ended"
-    raise LockedError(f"source {name} is being loaded by {holder}: wait for it, then try again")
-
-
-def _source_name(source: Connection) -> str:
-    """Return what tells one source from another, whoever connects."""
-    return f"{source.host}:{source.port}/{source.dbname}"
+    raise LockedError(
+        f"source {source.place} is being loaded by {holder}: wait for it, then try again"
+    )
 
 
 def next_load_id(cursor: PgCursor) -> int:
@@ -78,51 +77,129 @@ def next_load_id(cursor: PgCursor) -> int:
     return int(cursor.fetchone()[0])  # type: ignore[index]
 
 
+def check_still_ours(cursor: PgCursor, run_id: str) -> None:
+    """Make sure that no other run has taken over, and that none can before this transaction ends.
+
+    A run that loses its lock with its session may go on for a moment. The next one closes its row of ops.runs
+    first; that update and this lock on the row keep them apart.
+
+    Raises LockedError if it has happened.
+    """
+    cursor.execute(
+        "select from ops.runs where run_id = %s and status = 'running' for share", (run_id,)
+    )
+    if cursor.fetchone() is None:
+        raise LockedError(f"run {run_id} lost its lock and another run has taken over")
+
+
 @dataclass
 class RunRecord:
-    """What the caller of `recorded_run` fills in before it ends: the outcome for ops.runs."""
+    """A run that holds its source's lock; the caller says in `is_ok` and `summary` how it ended, for ops.runs."""
 
+    run_id: str
+    command: str
+    source: Connection
+    warehouse: Connection
     is_ok: bool = False
     summary: dict[str, Any] = field(default_factory=dict)
+    _session: PgConnection | None = None
+    _has_begun: bool = False
+    _one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
+
+    def hold(self) -> None:
+        """Take the lock, or make sure that it is still held; a session that broke is replaced.
+
+        Raises:
+            UnreachableError: the warehouse cannot be reached or is read-only.
+            ConfigError: the role lacks a privilege.
+            LockedError: another run of this source is under way.
+        """
+        with self._one_at_a_time:
+            if self._session is not None:
+                with suppress(psycopg2.Error), self._session, self._session.cursor() as cursor:
+                    cursor.execute("select 1")
+                    return
+                self._session.close()
+            name = f"haven {self.command} {self.run_id}"
+            session = self._session = connect(self.warehouse, application_name=name)
+            with explained():
+                prepare(session)
+                with session, session.cursor() as cursor:
+                    # After a broken connection the server may not have noticed yet that we are gone.
+                    cursor.execute(
+                        "select pg_terminate_backend(pid, 1000) from pg_stat_activity "
+                        "where application_name = %s and pid <> pg_backend_pid()",
+                        (name,),
+                    )
+                lock_source(session, self.source)
+                with session, session.cursor() as cursor:
+                    if self._has_begun:
+                        check_still_ours(cursor, self.run_id)
+                    else:
+                        self._begin(cursor)
+            self._has_begun = True
+
+    def _begin(self, cursor: PgCursor) -> None:
+        # Who holds the lock is alone: a run that still says so was killed.
+        cursor.execute(
+            "update ops.runs set status = 'failed', finished_at = now() "
+            "where source = %s and status = 'running'",
+            (self.source.place,),
+        )
+        cursor.execute(
+            "insert into ops.runs (run_id, source, command, status) values (%s, %s, %s, 'running')",
+            (self.run_id, self.source.place, self.command),
+        )
+
+    def end(self) -> None:
+        """Write how the run ended and give the lock back; a warehouse that is gone is left alone."""
+        if self._session is None:
+            return
+        # A broken session must not hide the error that broke it.
+        with (
+            closing(self._session) as session,
+            suppress(psycopg2.Error),
+            session,
+            session.cursor() as cursor,
+        ):
+            # A backend outlives its client for a moment; the next run must not meet the lock.
+            cursor.execute("select pg_advisory_unlock_all()")
+            cursor.execute(
+                "update ops.runs set status = %s, finished_at = clock_timestamp(), "
+                "summary = %s where run_id = %s and status = 'running'",
+                ("ok" if self.is_ok else "failed", json.dumps(self.summary), self.run_id),
+            )
 
 
 @contextmanager
 def recorded_run(
-    source: Connection, warehouse: Connection, *, run_id: str, command: str
+    source: Connection,
+    warehouse: Connection,
+    *,
+    run_id: str,
+    command: str,
+    retries: int = 0,
+    on_retry: Callable[[str, str, float], None] = lambda what, reason, wait_s: None,
 ) -> Iterator[RunRecord]:
     """Hold the source's lock and keep the run's row in ops.runs for as long as the block lasts.
 
-    Raises:
-        UnreachableError: the warehouse cannot be reached or is read-only.
-        ConfigError: the role lacks a privilege.
-        LockedError: another run of this source is under way.
+    A warehouse that cannot be reached is tried `retries` times more; `on_retry` gets "run", the reason, the seconds.
+
+    Raises what `RunRecord.hold` raises.
     """
-    record = RunRecord()
-    with closing(connect(warehouse, application_name=f"haven {command} {run_id}")) as session:
-        with explained():
-            prepare(session)
-            lock_source(session, source)
-            with session, session.cursor() as cursor:
-                # Who holds the lock is alone: a run that still says so was killed.
-                cursor.execute(
-                    "update ops.runs set status = 'failed', finished_at = now() "
-                    "where source = %s and status = 'running'",
-                    (_source_name(source),),
-                )
-                cursor.execute(
-                    "insert into ops.runs (run_id, source, command, status) "
-                    "values (%s, %s, %s, 'running')",
-                    (run_id, _source_name(source), command),
-                )
-        try:
-            yield record
-        finally:
-            # A broken session must not hide the error that broke it.
-            with suppress(psycopg2.Error), session, session.cursor() as cursor:
-                # A backend outlives its client for a moment; the next run must not meet the lock.
-                cursor.execute("select pg_advisory_unlock_all()")
-                cursor.execute(
-                    "update ops.runs set status = %s, finished_at = clock_timestamp(), "
-                    "summary = %s where run_id = %s",
-                    ("ok" if record.is_ok else "failed", json.dumps(record.summary), run_id),
-                )
+    record = RunRecord(run_id, command, source, warehouse)
+    backoff = Backoff(retries)
+    try:
+        while True:
+            try:
+                record.hold()
+                break
+            except UnreachableError as error:
+                if backoff.is_spent or not error.is_transient:
+                    raise
+                wait_s = backoff.next_wait()
+                on_retry("run", str(error), wait_s)
+                time.sleep(wait_s)
+        yield record
+    finally:
+        record.end()

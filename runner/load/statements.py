@@ -45,31 +45,42 @@ def select_source(
     return query if condition is None else sql.SQL("{} where {}").format(query, condition)
 
 
-def create_raw(raw: sql.Identifier, columns: Sequence[Column], load_id: int) -> sql.Composed:
-    """Return the DDL of a raw table; the defaults stamp the rows of its first load and go after it."""
-    body: list[sql.Composable] = [
-        sql.SQL("{} {}").format(sql.Identifier(c.name), sql.SQL(c.raw_type)) for c in columns
-    ]
-    body += [
-        sql.SQL("_loaded_at timestamptz not null default now()"),
-        sql.SQL("_load_id bigint not null default {}").format(sql.Literal(load_id)),
-        sql.SQL("_deleted_at timestamptz"),
+def create_raw(raw: sql.Identifier, columns: Sequence[Column], key: Sequence[str]) -> sql.Composed:
+    """Return the DDL of a raw table as its first rows need it: the source's columns, nothing else yet."""
+    body = [
+        sql.SQL("{} {}{}").format(
+            sql.Identifier(c.name),
+            sql.SQL(c.raw_type),
+            # Said here, it needs no look at the rows when the key is made.
+            sql.SQL(" not null" if c.name in key else ""),
+        )
+        for c in columns
     ]
     return sql.SQL("create table {} ({})").format(raw, sql.SQL(", ").join(body))
 
 
-def finish_raw(raw: sql.Identifier, key: Sequence[str]) -> list[sql.Composed]:
-    """Return what a new raw table gets after its rows: no defaults, its key, an index for models."""
-    done = [
-        sql.SQL(
-            "alter table {} alter column _loaded_at drop default, alter column _load_id drop default"
-        ).format(raw)
-    ]
+def finish_raw(raw: sql.Identifier, key: Sequence[str], load_id: int) -> list[sql.Composed]:
+    """Return what a new raw table gets after its rows: key, load columns, an index for models.
+
+    A column added with a constant default costs no write: PostgreSQL keeps the value once, in its catalog.
+    """
+    done = []
     if key:
         done.append(sql.SQL("alter table {} add primary key ({})").format(raw, _list(key)))
-    # Incremental models ask for the rows loaded since their last run.
-    done.append(sql.SQL("create index on {} (_load_id)").format(raw))
-    return done
+    return [
+        *done,
+        sql.SQL(
+            "alter table {} add column _loaded_at timestamptz not null default now(), "
+            "add column _load_id bigint not null default {}, add column _deleted_at timestamptz"
+        ).format(raw, sql.Literal(load_id)),
+        sql.SQL(
+            "alter table {} alter column _loaded_at drop default, alter column _load_id drop default"
+        ).format(raw),
+        # Incremental models ask for the rows loaded since their last run, never for those of the first load.
+        sql.SQL("create index on {} (_load_id) where _load_id > {}").format(
+            raw, sql.Literal(load_id)
+        ),
+    ]
 
 
 def create_stage(name: sql.Identifier, raw: sql.Identifier, columns: Sequence[str]) -> sql.Composed:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 from psycopg2 import sql
@@ -17,7 +18,14 @@ from runner.load import statements
 from runner.load.copy import copy_rows
 from runner.load.outcome import TableOutcome
 from runner.load.plan import TablePlan
-from runner.load.state import next_load_id
+from runner.load.split import take_over
+from runner.load.state import check_still_ours
+
+# Sorting a key in memory; what the server grants already stays, if that is more. Unit: kB.
+_MORE_MEMORY = """
+select set_config(name, greatest(setting::bigint, 262144)::text, true)
+from pg_settings where name = 'maintenance_work_mem'
+"""
 
 
 def load_table(
@@ -26,24 +34,27 @@ def load_table(
     warehouse: PgCursor,
     *,
     run_id: str,
+    load_id: int,
     bound: datetime,
+    is_copied: bool = False,
     on_bytes: Callable[[int], None] = lambda count: None,
 ) -> TableOutcome:
     """Carry out `plan` and return its counts.
 
     `bound` is the time before which no open source transaction started: the watermark never passes it, so a row
-    that commits late with an older time is still read next time.
+    that commits late with an older time is still read next time. `is_copied` says that the parts of a first load
+    are in its hidden table already.
 
-    Raises psycopg2.Error or DataError; the caller rolls back.
+    Raises psycopg2.Error, DataError or LockedError; the caller rolls back.
     """
     started = time.monotonic()
-    load_id = next_load_id(warehouse)
     if plan.mode == "first":
-        read = _first(plan, source, warehouse, load_id, on_bytes)
+        read, highest = _first(plan, source, warehouse, load_id, is_copied, on_bytes)
         inserted, updated, deleted = read, 0, 0
     else:
         read, inserted, updated, deleted = _again(plan, source, warehouse, load_id, on_bytes)
-    watermark = _advance_watermark(plan, warehouse, load_id, bound)
+        highest = _highest(plan, warehouse, statements.STAGE)
+    watermark = _advance_watermark(plan, warehouse, load_id, highest, bound)
     outcome = TableOutcome(
         table=plan.spec.label,
         strategy=plan.spec.strategy,
@@ -56,8 +67,10 @@ def load_table(
         watermark_from=plan.watermark_from,
         watermark_to=watermark,
         seconds=round(time.monotonic() - started, 3),
+        load_id=load_id,
     )
     record(plan.spec, warehouse, outcome, run_id, load_id)
+    check_still_ours(warehouse, run_id)
     return outcome
 
 
@@ -66,16 +79,39 @@ def _first(
     source: PgCursor,
     warehouse: PgCursor,
     load_id: int,
+    is_copied: bool,
     on_bytes: Callable[[int], None],
-) -> int:
-    """Make the raw table and fill it; key and index come after the rows, which is faster."""
-    warehouse.execute(statements.create_raw(plan.raw, plan.columns, load_id))
-    query = statements.select_source(plan.source, plan.columns)
-    read = copy_rows(source, query, warehouse, plan.raw, plan.names, freeze=True, on_bytes=on_bytes)
-    for statement in statements.finish_raw(plan.raw, plan.key):
-        warehouse.execute(statement)
-    warehouse.execute(sql.SQL("analyze {}").format(plan.raw))
-    return read
+) -> tuple[int, str | None]:
+    """Make the raw table and fill it; return the rows read and the highest watermark among them.
+
+    All that is not the source's comes after the rows, which is faster.
+    """
+    if is_copied:
+        read = take_over(plan, warehouse, load_id)
+    else:
+        warehouse.execute(statements.create_raw(plan.raw, plan.columns, plan.key))
+        query = statements.select_source(plan.source, plan.columns)
+        read = copy_rows(
+            source, query, warehouse, plan.raw, plan.names, freeze=True, on_bytes=on_bytes
+        )
+    # The source, idle now, looks for the watermark (in an index, if it has one) while the warehouse sorts.
+    with ThreadPoolExecutor(max_workers=1) as aside:
+        highest = aside.submit(_highest, plan, source, plan.source)
+        warehouse.execute(_MORE_MEMORY)
+        for statement in statements.finish_raw(plan.raw, plan.key, load_id):
+            warehouse.execute(statement)
+        warehouse.execute(sql.SQL("analyze {}").format(plan.raw))
+    return read, highest.result()
+
+
+def _highest(plan: TablePlan, cursor: PgCursor, relation: sql.Identifier) -> str | None:
+    """Return the highest watermark in `relation` as text, or None if it has none."""
+    if plan.spec.watermark is None:
+        return None
+    column = sql.Identifier(plan.spec.watermark)
+    cursor.execute(sql.SQL("select max({})::text from {}").format(column, relation))
+    row = cursor.fetchone()
+    return row[0] if row else None
 
 
 def _again(
@@ -175,20 +211,19 @@ def _note_change(
 
 
 def _advance_watermark(
-    plan: TablePlan, warehouse: PgCursor, load_id: int, bound: datetime
+    plan: TablePlan, warehouse: PgCursor, load_id: int, highest: str | None, bound: datetime
 ) -> str | None:
-    """Store and return the highest watermark read, capped by `bound`; a backfill leaves it alone."""
+    """Store and return `highest`, capped by `bound`, never below the last; a backfill leaves it alone."""
     spec = plan.spec
     if spec.watermark is None or plan.mode == "backfill":
         return plan.watermark_from
     kind = sql.SQL(plan.watermark_type or "")
-    relation = plan.raw if plan.mode == "first" else statements.STAGE
-    highest = sql.SQL("greatest((select max({}) from {}), {}::{})").format(
-        sql.Identifier(spec.watermark), relation, sql.Literal(plan.watermark_from), kind
+    watermark: sql.Composable = sql.SQL("greatest({}::{kind}, {}::{kind})").format(
+        sql.Literal(highest), sql.Literal(plan.watermark_from), kind=kind
     )
     if plan.is_time:
-        highest = sql.SQL("least({}, {}::timestamptz::{})").format(
-            highest, sql.Literal(bound), kind
+        watermark = sql.SQL("least({}, {}::timestamptz::{})").format(
+            watermark, sql.Literal(bound), kind
         )
     warehouse.execute(
         sql.SQL(
@@ -199,7 +234,7 @@ def _advance_watermark(
             "on conflict (source_name, table_name) do update set "
             "watermark_column = excluded.watermark_column, watermark = excluded.watermark, "
             "load_id = excluded.load_id, updated_at = now() returning watermark"
-        ).format(highest),
+        ).format(watermark),
         {
             "source": spec.source_name,
             "table": spec.name,
@@ -220,11 +255,11 @@ def record(
         insert into ops.table_loads (
             load_id, run_id, source_name, table_name, raw_schema, raw_table, strategy, mode, status,
             started_at, finished_at, rows_read, rows_inserted, rows_updated, rows_unchanged,
-            rows_deleted, rows_rejected, watermark_from, watermark_to, error
+            rows_deleted, rows_rejected, watermark_from, watermark_to, error, tries
         ) values (
             %s, %s, %s, %s, %s, %s, %s, %s, %s,
             clock_timestamp() - make_interval(secs => %s), clock_timestamp(), %s, %s, %s, %s,
-            %s, %s, %s, %s, %s
+            %s, %s, %s, %s, %s, %s
         )
         """,
         (
@@ -232,6 +267,6 @@ def record(
             spec.strategy, outcome.mode, "failed" if outcome.error else "ok", outcome.seconds,
             outcome.rows_read, outcome.rows_inserted, outcome.rows_updated, outcome.rows_unchanged,
             outcome.rows_deleted, outcome.rows_rejected, outcome.watermark_from,
-            outcome.watermark_to, outcome.error,
+            outcome.watermark_to, outcome.error, outcome.tries,
         ),
     )  # fmt: skip

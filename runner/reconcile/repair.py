@@ -20,7 +20,7 @@ from runner.load import statements as loader
 from runner.load.copy import copy_rows
 from runner.load.outcome import LoadRequest, TableOutcome
 from runner.load.plan import TablePlan, plan_table
-from runner.load.state import next_load_id
+from runner.load.state import check_still_ours, next_load_id
 from runner.load.table import record
 from runner.reconcile import statements
 from runner.reconcile.compare import key_lists, keys_condition
@@ -40,6 +40,7 @@ def repair_table(
 
     Raises:
         DataError: this table can only be mended by a whole load; the message says how.
+        LockedError: another run took over; nothing was kept.
         psycopg2.Error: the repair failed and nothing was kept.
     """
     started = time.monotonic()
@@ -70,8 +71,10 @@ def repair_table(
                 watermark_from=plan.watermark_from,
                 watermark_to=plan.watermark_from,
                 seconds=round(time.monotonic() - started, 3),
+                load_id=load_id,
             )
             record(spec, target, outcome, run_id, load_id)
+            check_still_ours(target, run_id)
         writer.commit()
     return outcome
 

@@ -54,7 +54,7 @@ class Shop:
                 self.source_settings,
                 self.warehouse_settings,
                 LoadRequest(**request),
-                run_id=run_id,
+                run=record,
             )
             record.is_ok = True
         return outcomes

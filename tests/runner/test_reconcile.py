@@ -18,6 +18,7 @@ from test_load import Shop
 
 from runner.connect import connect
 from runner.contract import Contract, Problem, TableSpec
+from runner.load.state import recorded_run
 from runner.reconcile import statements
 from runner.reconcile.engine import Wishes, reconcile_table, reconcile_tables
 from runner.reconcile.outcome import Reconciliation
@@ -70,9 +71,11 @@ def look(shop: Shop, spec: TableSpec = ITEM, **wishes: Any) -> Reconciliation:
 
 def repair(shop: Shop, found: Reconciliation, spec: TableSpec = ITEM) -> tuple[int, int, int]:
     """Repair one table; return inserted, updated, deleted."""
-    outcome = repair_table(
-        spec, found, shop.source_settings, shop.warehouse_settings, run_id="repair"
-    )
+    shop.runs += 1
+    run_id = f"repair-{shop.runs}"
+    databases = (shop.source_settings, shop.warehouse_settings)
+    with recorded_run(*databases, run_id=run_id, command="reconcile"):
+        outcome = repair_table(spec, found, *databases, run_id=run_id)
     return outcome.rows_inserted, outcome.rows_updated, outcome.rows_deleted
 
 

@@ -1,0 +1,174 @@
+"""What a worker does: one table, or one part of a huge one, again in new sessions when a connection breaks."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+import psycopg2
+from psycopg2 import sql
+
+from runner.connect import as_haven_error, is_connection_error
+from runner.errors import HavenError
+from runner.load.faults import Backoff, SnapshotLost
+from runner.load.outcome import LoadRequest, TableOutcome
+from runner.load.plan import TablePlan
+from runner.load.sessions import Pair, Pool, wait_or_stop
+from runner.load.split import copy_part
+from runner.load.table import load_table
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything the workers of one round share.
+
+    `hold` makes sure that the run still has its lock, `on_bytes` and `on_retry` tell of progress; `bound` is the
+    highest watermark that may be stored.
+    """
+
+    pool: Pool
+    request: LoadRequest
+    run_id: str
+    bound: datetime
+    hold: Callable[[], None]
+    on_bytes: Callable[[str, int], None]
+    on_retry: Callable[[str, str, float], None]
+
+    def load(self, plan: TablePlan, load_id: int, *, is_copied: bool = False) -> TableOutcome:
+        """Load one table; a failure becomes its outcome.
+
+        Raises SnapshotLost or Stopped: the whole round is over.
+        """
+        started = time.monotonic()
+        backoff = Backoff(self.request.retries)
+        done: list[TableOutcome] = []
+
+        def work(pair: Pair) -> None:
+            if done and _is_committed(pair, load_id):
+                return
+            with pair.source.cursor() as origin, pair.warehouse.cursor() as target:
+                done[:] = [
+                    load_table(
+                        plan,
+                        origin,
+                        target,
+                        run_id=self.run_id,
+                        load_id=load_id,
+                        bound=self.bound,
+                        is_copied=is_copied,
+                        on_bytes=lambda count: self.on_bytes(plan.spec.label, count),
+                    )
+                ]
+            pair.warehouse.commit()
+
+        try:
+            self._persist(plan, work, backoff)
+        except HavenError as error:
+            return failure(plan, error, tries=backoff.tries, started=started)
+        return replace(done[0], tries=backoff.tries, seconds=round(time.monotonic() - started, 3))
+
+    def copy_part(
+        self, plan: TablePlan, load_id: int, number: int, condition: sql.Composable
+    ) -> None:
+        """Copy one part of a huge table. Raises HavenError, SnapshotLost or Stopped."""
+
+        def work(pair: Pair) -> None:
+            with pair.source.cursor() as origin, pair.warehouse.cursor() as target:
+                copy_part(
+                    plan,
+                    origin,
+                    target,
+                    load_id=load_id,
+                    number=number,
+                    condition=condition,
+                    on_bytes=lambda count: self.on_bytes(plan.spec.label, count),
+                )
+            pair.warehouse.commit()
+
+        self._persist(plan, work, Backoff(self.request.retries))
+
+    def _persist(self, plan: TablePlan, work: Callable[[Pair], None], backoff: Backoff) -> None:
+        """Do `work` with this thread's sessions, anew as long as connections break and tries are left.
+
+        Raises HavenError for what no retry mends, SnapshotLost, Stopped.
+        """
+        label = plan.spec.label
+        while True:
+            try:
+                if backoff.tries > 1:
+                    self.hold()
+                with self.pool.lend(label, plan.timeout_s) as pair:
+                    work(pair)
+                return
+            except (psycopg2.Error, HavenError) as error:
+                reason = as_haven_error(error) if isinstance(error, psycopg2.Error) else error
+                if not is_connection_error(error):
+                    raise reason from None
+                if not self.pool.is_alive():
+                    raise SnapshotLost(reason) from None
+                if backoff.is_spent:
+                    raise reason from None
+            wait_s = backoff.next_wait()
+            self.on_retry(label, str(reason), wait_s)
+            wait_or_stop(self.pool, wait_s)
+
+
+def _is_committed(pair: Pair, load_id: int) -> bool:
+    """Return whether an earlier try was committed after all, its connection having broken too early to hear so."""
+    with pair.warehouse.cursor() as cursor:
+        cursor.execute("select from ops.table_loads where load_id = %s", (load_id,))
+        return cursor.fetchone() is not None
+
+
+def failure(
+    plan: TablePlan, error: HavenError, *, tries: int = 1, started: float | None = None
+) -> TableOutcome:
+    """Return the outcome of a planned table that failed; `started` is of the monotonic clock."""
+    return TableOutcome(
+        plan.spec.label,
+        plan.spec.strategy,
+        plan.mode,
+        seconds=round(time.monotonic() - started, 3) if started else 0.0,
+        error=str(error),
+        exit_code=error.exit_code,
+        tries=tries,
+    )
+
+
+@dataclass
+class SplitLoad:
+    """A huge table whose parts the workers take one by one; the last one to end makes the table of them."""
+
+    job: Job
+    plan: TablePlan
+    load_id: int
+    parts: list[sql.Composed]
+    started: float = field(default_factory=time.monotonic)
+    _left: int = field(init=False)
+    _error: HavenError | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        self._left = len(self.parts)
+
+    def copy(self, number: int) -> TableOutcome | None:
+        """Copy part `number`; return the table's outcome if it was the last, else None.
+
+        Raises SnapshotLost or Stopped: the whole round is over.
+        """
+        if self._error is None:  # once a part has failed, the others need not be moved
+            try:
+                self.job.copy_part(self.plan, self.load_id, number, self.parts[number])
+            except HavenError as error:
+                self._error = error
+        with self._lock:
+            self._left -= 1
+            if self._left:
+                return None
+        if self._error is not None:
+            return failure(self.plan, self._error, started=self.started)
+        outcome = self.job.load(self.plan, self.load_id, is_copied=True)
+        return replace(outcome, seconds=round(time.monotonic() - self.started, 3))

@@ -1,0 +1,213 @@
+"""One round of a load: all tables as of one exported source snapshot, by parallel workers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+
+import psycopg2
+from psycopg2 import sql
+from psycopg2.extensions import ISOLATION_LEVEL_REPEATABLE_READ
+from psycopg2.extensions import connection as PgConnection
+
+from runner.connect import as_haven_error, connect, explained, is_connection_error
+from runner.contract import Contract
+from runner.errors import HavenError
+from runner.load.breaker import Breaker
+from runner.load.faults import SnapshotLost
+from runner.load.jobs import Job, SplitLoad
+from runner.load.outcome import LoadRequest, TableOutcome
+from runner.load.plan import TablePlan, not_planned, plan_all
+from runner.load.sessions import Pool
+from runner.load.split import create_hidden, drop_leftovers, page_ranges
+from runner.load.state import RunRecord, next_load_id
+from runner.load.table import record
+from runner.settings import Connection
+
+
+@dataclass(frozen=True)
+class Listener:
+    """Called as the load goes on, from worker threads: plans, bytes copied, tables done, tries that failed.
+
+    `on_retry` gets the table's label (or "source"), the reason and the seconds until the next try. `on_loaded` gets
+    the name of the source snapshot that all tables were read from; it can be joined until `on_loaded` returns.
+    """
+
+    on_plans: Callable[[Sequence[TablePlan]], None] = lambda plans: None
+    on_bytes: Callable[[str, int], None] = lambda table, count: None
+    on_done: Callable[[TableOutcome], None] = lambda outcome: None
+    on_retry: Callable[[str, str, float], None] = lambda what, reason, wait_s: None
+    on_loaded: Callable[[str], None] = lambda snapshot: None
+
+
+@dataclass(frozen=True)
+class _Snapshot:
+    """A source snapshot that other sessions can join, and the watermark bound that goes with it."""
+
+    name: str
+    bound: datetime
+
+
+@dataclass
+class Round:
+    """Loads all tables as of one source snapshot; `outcomes` adds up over the rounds of a run."""
+
+    contract: Contract
+    source: Connection
+    warehouse: Connection
+    request: LoadRequest
+    run: RunRecord
+    listener: Listener
+
+    def __post_init__(self) -> None:
+        self.name = f"haven load {self.run.run_id}"
+        self.outcomes: dict[str, TableOutcome] = {}
+
+    def load(self) -> None:
+        """Load all tables. Raises SnapshotLost if a new round may do better, else HavenError or psycopg2.Error."""
+        try:
+            self.run.hold()
+            with (
+                closing(connect(self.warehouse, application_name=self.name)) as control,
+                closing(connect(self.source, application_name=self.name)) as keeper,
+            ):
+                self._load_with(control, keeper)
+        except (psycopg2.Error, HavenError) as error:
+            if not is_connection_error(error):
+                raise
+            reason = as_haven_error(error) if isinstance(error, psycopg2.Error) else error
+            raise SnapshotLost(reason) from error
+
+    def _load_with(self, control: PgConnection, keeper: PgConnection) -> None:
+        snapshot = _export_snapshot(keeper)
+        drop_leftovers(control, self.run.run_id)
+        plans, failures = plan_all(self.contract, keeper, control, self.request)
+        _create_schemas(control, {plan.spec.raw_schema for plan in plans})
+        self.listener.on_plans(plans)
+        for outcome in failures:
+            self._done(outcome)
+        pool = Pool(
+            self.source,
+            self.warehouse,
+            snapshot=snapshot.name,
+            keeper=keeper,
+            run_id=self.run.run_id,
+            lock_timeout_s=self.request.lock_timeout_s,
+        )
+        job = Job(
+            pool=pool,
+            request=self.request,
+            run_id=self.run.run_id,
+            bound=snapshot.bound,
+            hold=self.run.hold,
+            on_bytes=self.listener.on_bytes,
+            on_retry=self.listener.on_retry,
+        )
+        with closing(pool), ThreadPoolExecutor(max_workers=self.request.workers) as workers:
+            futures = self._submit(workers, job, plans, control, keeper)
+            try:
+                for future in as_completed(futures):
+                    if (done := future.result()) is not None:
+                        self._done(done)
+            except BaseException:
+                pool.stop()
+                workers.shutdown(cancel_futures=True)
+                raise
+        drop_leftovers(control, self.run.run_id)
+        self._record_failures(control)
+        Breaker(control, self.source.place).succeeded()
+        self.listener.on_loaded(snapshot.name)
+
+    def _submit(
+        self,
+        workers: ThreadPoolExecutor,
+        job: Job,
+        plans: Sequence[TablePlan],
+        control: PgConnection,
+        keeper: PgConnection,
+    ) -> list[Future[TableOutcome | None]]:
+        """Hand out the tables, largest first, a huge one in parts."""
+        futures: list[Future[TableOutcome | None]] = []
+        for plan in sorted(plans, key=lambda plan: -plan.size_bytes):
+            with control, control.cursor() as target:
+                load_id = next_load_id(target)
+            parts = []
+            if self.request.workers > 1:
+                with keeper.cursor() as origin:
+                    parts = page_ranges(origin, plan)
+            if parts:
+                create_hidden(control, plan, load_id, self.run.run_id)
+                split = SplitLoad(job, plan, load_id, parts)
+                futures += [workers.submit(split.copy, number) for number in range(len(parts))]
+            else:
+                futures.append(workers.submit(job.load, plan, load_id))
+        return futures
+
+    def _done(self, outcome: TableOutcome) -> None:
+        earlier = self.outcomes.get(outcome.table)
+        if earlier is not None and earlier.error is None and outcome.error is None:
+            outcome = outcome.after(earlier)
+        self.outcomes[outcome.table] = outcome
+        self.listener.on_done(outcome)
+
+    def give_up(self, cause: HavenError) -> None:
+        """Note that no further round will be tried. Raises `cause` if not one table was loaded."""
+        if is_connection_error(cause):
+            with closing(connect(self.warehouse, application_name=self.name)) as control:
+                try:
+                    connect(self.source).close()
+                except HavenError as error:
+                    Breaker(control, self.source.place).failed(error)
+                for spec in self.contract.tables:
+                    if spec.label not in self.outcomes:
+                        self._done(not_planned(spec, cause))
+                self._record_failures(control)
+        if all(outcome.error for outcome in self.outcomes.values()):
+            raise cause
+
+    def _record_failures(self, control: PgConnection) -> None:
+        specs = {spec.label: spec for spec in self.contract.tables}
+        with control, control.cursor() as cursor:
+            for outcome in self.outcomes.values():
+                if outcome.error and outcome.table in specs:
+                    load_id = next_load_id(cursor)
+                    record(specs[outcome.table], cursor, outcome, self.run.run_id, load_id)
+
+
+def _create_schemas(warehouse: PgConnection, names: set[str]) -> None:
+    """Create raw schemas that are missing; asking first, as `if not exists` needs the privilege even then."""
+    with explained(), warehouse, warehouse.cursor() as cursor:
+        for name in sorted(names):
+            cursor.execute("select 1 from pg_namespace where nspname = %s", (name,))
+            if cursor.fetchone() is None:
+                cursor.execute(sql.SQL("create schema {}").format(sql.Identifier(name)))
+
+
+def _export_snapshot(session: PgConnection) -> _Snapshot:
+    """Start the run's read-only snapshot in `session`, which must stay open for as long as it is used.
+
+    The bound is read BEFORE the snapshot is taken: a transaction that is open now may commit rows with a time as
+    old as its start, one that starts later cannot write an older one.
+    """
+    session.set_session(isolation_level=ISOLATION_LEVEL_REPEATABLE_READ, readonly=True)
+    with session, session.cursor() as cursor:
+        cursor.execute(
+            """
+            select least(
+                clock_timestamp(),
+                (
+                    select min(xact_start) from pg_stat_activity
+                    where pid <> pg_backend_pid() and datname = current_database()
+                        and backend_type = 'client backend'
+                ),
+                (select min(prepared) from pg_prepared_xacts)
+            )
+            """
+        )
+        bound: datetime = cursor.fetchone()[0]  # type: ignore[index]
+    cursor = session.cursor()
+    cursor.execute("select pg_export_snapshot()")
+    return _Snapshot(name=cursor.fetchone()[0], bound=bound)  # type: ignore[index]
