@@ -130,14 +130,17 @@ def load_project(
 ) -> list[TableOutcome]:
     """Load the chosen tables of the project, showing progress; `run` is the caller's `recorded_run`.
 
-    `on_loaded` gets what was loaded and the source snapshot it was read from, while that can still be joined.
+    `on_loaded` gets the tables that were loaded and the source snapshot, while that can still be joined.
     """
     contract = read_contract(read_manifest(settings)).select(tables)
     source, warehouse = settings.connection("source"), settings.connection("warehouse")
+
+    def loaded(snapshot: str, outcomes: Sequence[TableOutcome]) -> None:
+        good = {outcome.table for outcome in outcomes if outcome.error is None}
+        on_loaded(Contract(tuple(t for t in contract.tables if t.label in good), ()), snapshot)
+
     with _Progress(run.run_id) as progress:
-        listener = replace(
-            progress.listener, on_loaded=lambda snapshot: on_loaded(contract, snapshot)
-        )
+        listener = replace(progress.listener, on_loaded=loaded)
         return load_tables(contract, source, warehouse, request, run=run, listener=listener)
 
 

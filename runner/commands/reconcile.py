@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -19,7 +18,7 @@ from runner.commands.load import WIDTH, new_run_id
 from runner.connect import as_haven_error
 from runner.contract import Contract, TableSpec, read_contract
 from runner.errors import HavenError
-from runner.load.state import RunRecord, recorded_run
+from runner.load.state import recorded_run
 from runner.manifest import read_manifest
 from runner.reconcile.engine import NAMED_LIMIT, REPAIR_LIMIT, Wishes, reconcile_tables
 from runner.reconcile.outcome import Difference, Reconciliation
@@ -50,21 +49,21 @@ def reconcile(
     source, warehouse = settings.connection("source"), settings.connection("warehouse")
     run_id = new_run_id()
     wishes = Wishes(limit=REPAIR_LIMIT if repair else NAMED_LIMIT, with_values=show_values)
-    # Reading needs no lock: only a repair must not meet a load.
-    lock = (
-        recorded_run(source, warehouse, run_id=run_id, command="reconcile")
-        if repair
-        else nullcontext(RunRecord())
-    )
-    with lock as record:
+
+    def compare() -> list[Reconciliation]:
         log.info(f"comparing {len(contract.tables)} tables (run {run_id})", run_id=run_id)
-        results = reconcile_tables(
-            contract, source, warehouse, wishes, run_id=run_id, on_done=_say_done
+        return reconcile_tables(
+            contract, source, warehouse, wishes, run_id=run_id, on_done=say_done
         )
-        if repair:
-            results = _repaired(contract, results, source, warehouse, wishes, run_id)
-        record.is_ok = exit_code(results) == 0
-        record.summary = {"reconciliations": [_brief(result) for result in results]}
+
+    # Reading needs no lock: only a repair must not meet a load.
+    if repair:
+        with recorded_run(source, warehouse, run_id=run_id, command="reconcile") as record:
+            results = _repaired(contract, compare(), source, warehouse, wishes, run_id)
+            record.is_ok = exit_code(results) == 0
+            record.summary = {"reconciliations": [brief(result) for result in results]}
+    else:
+        results = compare()
     if as_json:
         typer.echo(json.dumps(_as_json(results, run_id)))
     else:
@@ -114,7 +113,7 @@ def _repair_one(
     return replace(after, repaired_rows=outcome.rows_moved)
 
 
-def _brief(result: Reconciliation) -> dict[str, object]:
+def brief(result: Reconciliation) -> dict[str, object]:
     """Return a result without keys and values, for summaries that others may read."""
     return {name: value for name, value in result.as_dict().items() if name != "named"}
 
@@ -127,10 +126,11 @@ def _as_json(results: Sequence[Reconciliation], run_id: str) -> dict[str, object
     }
 
 
-def _say_done(result: Reconciliation) -> None:
+def say_done(result: Reconciliation) -> None:
+    """Log one finished table."""
     log.info(
         f"  {result.table}: {result.status}, {result.source_rows:,} rows, {result.seconds:.2f} s",
-        **_brief(result),
+        **brief(result),
     )
 
 
@@ -174,7 +174,7 @@ def _what(result: Reconciliation) -> str:
     parts = []
     for kind in ("missing", "extra", "different"):
         number = getattr(result, kind)
-        if not number:
+        if not number or (kind == "extra" and result.keeps_deleted):
             continue
         keys = [_key(d, result) for d in result.named if d.kind == kind and d.key is not None]
         text = f"{number:,} {kind}"

@@ -33,14 +33,14 @@ class Listener:
     """Called as the load goes on, from worker threads: plans, bytes copied, tables done, tries that failed.
 
     `on_retry` gets the table's label (or "source"), the reason and the seconds until the next try. `on_loaded` gets
-    the name of the source snapshot that all tables were read from; it can be joined until `on_loaded` returns.
+    the source snapshot that all tables were read from, which can be joined until it returns, and what became of them.
     """
 
     on_plans: Callable[[Sequence[TablePlan]], None] = lambda plans: None
     on_bytes: Callable[[str, int], None] = lambda table, count: None
     on_done: Callable[[TableOutcome], None] = lambda outcome: None
     on_retry: Callable[[str, str, float], None] = lambda what, reason, wait_s: None
-    on_loaded: Callable[[str], None] = lambda snapshot: None
+    on_loaded: Callable[[str, Sequence[TableOutcome]], None] = lambda snapshot, outcomes: None
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ class Round:
         drop_leftovers(control, self.run.run_id)
         self._record_failures(control)
         Breaker(control, self.source.place).succeeded()
-        self.listener.on_loaded(snapshot.name)
+        self.listener.on_loaded(snapshot.name, list(self.outcomes.values()))
 
     def _submit(
         self,

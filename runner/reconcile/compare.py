@@ -36,13 +36,14 @@ class Found:
     """What the merge of keys counts, and the first differences by name."""
 
     limit: int
+    keeps_deleted: bool
     counts: Counter[Kind] = field(default_factory=Counter)
     named: list[Difference] = field(default_factory=list)
 
     def add(self, kind: Kind, key: Sequence[str] | None, copies: int = 1) -> None:
-        """Count a difference, and name it while there is room."""
+        """Count a difference, and name it while there is room, unless it is meant to be."""
         self.counts[kind] += copies
-        if len(self.named) < self.limit:
+        if len(self.named) < self.limit and not (kind == "extra" and self.keeps_deleted):
             self.named.append(Difference(kind, None if key is None else tuple(key), copies))
 
 
@@ -83,13 +84,14 @@ def compare(
             source_rows=sum(row[1] for row in ours),
             raw_rows=sum(row[1] for row in theirs),
             lacking=tuple(column.name for column in plan.added),
+            keeps_deleted=plan.spec.deletes == "ignore",
         )
         wanted = sorted({row[0] for row in set(ours) ^ set(theirs)})
         if not wanted:
             return result
         if not is_same_moment:
             left = _with_pending_rules(left, plan, target)
-        found = Found(limit)
+        found = Found(limit, result.keeps_deleted)
         _merge(found, _stream(source, warehouse, left, right, wanted))
         named = found.named
         if key:

@@ -43,7 +43,8 @@ class Reconciliation:
     """The result for one table. Counts are exact; `named` holds the first of the differing keys only.
 
     `columns` counts, among the named keys, how often each column differs. `lacking` are columns that raw does not
-    have yet. `error` is set if the table could not be compared.
+    have yet. `keeps_deleted`: the contract ignores deletes, so extra rows are right. `error` is set if the table could
+    not be compared.
     """
 
     table: str
@@ -57,6 +58,7 @@ class Reconciliation:
     columns: Mapping[str, int] = field(default_factory=dict)
     lacking: tuple[str, ...] = ()
     named: tuple[Difference, ...] = ()
+    keeps_deleted: bool = False
     repaired_rows: int = 0
     seconds: float = 0.0
     error: str | None = None
@@ -65,7 +67,11 @@ class Reconciliation:
     @property
     def total(self) -> int:
         """Return how many keys differ and are not merely pending."""
-        return self.missing + self.extra + self.different
+        return self.missing + self.different + self._wrong_extra
+
+    @property
+    def _wrong_extra(self) -> int:
+        return 0 if self.keeps_deleted else self.extra
 
     @property
     def status(self) -> Status:
@@ -87,7 +93,7 @@ class Reconciliation:
         """
         if self.error is not None:
             return None
-        keys = self.source_rows + self.extra - self.pending
+        keys = self.source_rows + self._wrong_extra - self.pending
         if keys <= 0:
             return Decimal(100).quantize(PLACES)
         return (Decimal(100) * (keys - self.total) / keys).quantize(PLACES, ROUND_FLOOR)

@@ -47,8 +47,9 @@ def repair_table(
     whole = f"run `haven load {spec.name} --full`"
     if not found.key_columns:
         raise DataError(f"{spec.label} has no key to repair by: {whole}")
-    if found.total + found.pending > len(found.named):
-        raise DataError(f"{spec.label}: too many keys differ ({found.total:,}) to repair: {whole}")
+    differing = found.total + found.pending
+    if differing > len(found.named):
+        raise DataError(f"{spec.label}: too many keys differ ({differing:,}) to repair: {whole}")
     name = f"haven repair {run_id} {spec.name}"
     with (
         closing(connect(source, application_name=name)) as reader,

@@ -197,6 +197,19 @@ def test_rows_of_a_transaction_open_during_the_load_are_pending(filled: Shop) ->
     assert kinds(look(filled)) == (0, 0, 0, 2)
 
 
+def test_where_deletes_are_ignored_extra_rows_are_right(filled: Shop) -> None:
+    keeping = replace(ITEM, deletes="ignore")
+    filled.execute("delete from item where id = 7")
+    filled.load_one(keeping)
+    result = look(filled, keeping)
+    assert (kinds(result), result.status, result.match_pct) == ((0, 1, 0, 0), "ok", 100)
+    spoil(filled, "update raw.item set name = 'wrong' where id = 8")
+    result = look(filled, keeping)
+    assert names(result) == {("different", ("8",), ("name",))}
+    assert repair(filled, result, keeping) == (0, 1, 0)
+    assert rows(filled.warehouse, "select 1 from raw.item where id = 7 and _deleted_at is null")
+
+
 def test_many_differences_are_counted_exactly_and_named_up_to_the_limit(filled: Shop) -> None:
     spoil(filled, "update raw.item set name = name || '!' where id <= 600")
     spoil(filled, "delete from raw.item where id > 900")
