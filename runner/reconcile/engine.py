@@ -102,8 +102,9 @@ def _start_reading(session: PgConnection, snapshot: str | None) -> None:
     with session.cursor() as cursor:
         if snapshot is not None:
             cursor.execute(sql.SQL("set transaction snapshot {}").format(sql.Literal(snapshot)))
-        # The planner takes every row for a bucket of its own and would not share the scan; it is a few thousand.
-        cursor.execute("set local parallel_setup_cost = 0; set local parallel_tuple_cost = 0")
+        # Rows are added up where they lie: sorting millions of them by bucket first takes twice the time.
+        cursor.execute("set local enable_sort = off; set local enable_mergejoin = off")
+        cursor.execute("set local jit = off")
 
 
 def _failure(spec: TableSpec, error: HavenError) -> Reconciliation:

@@ -19,9 +19,10 @@ BUCKETS = 4096
 # One block of hash input, several, and none; the answer differs where a server hashes differently.
 PROBE = (
     "select hash_array_extended(array['\\x'::bytea, '\\x68617665'::bytea, "
-    "decode(repeat('c3a9', 40), 'hex')], 0)"
+    "decode(repeat('c3a9', 40), 'hex')], 0), hashint8extended(-4294967297, 0)"
 )
 FAST_HASH = "hash_array_extended(array[{}], 0)"
+INTEGER_KEYS = (["smallint"], ["integer"], ["bigint"])
 PORTABLE_HASH = "('x' || substr(md5({}), 1, 16))::bit(64)::bigint"
 
 
@@ -49,8 +50,15 @@ class Side:
 
     @property
     def key_digest(self) -> sql.Composed:
-        """Return the hash of the key, or of the whole row where there is no key."""
-        return self.digest(key_values(self.key)) if self.key else self.row_digest
+        """Return the hash of the key, or of the whole row where there is no key. Keys that share one are told apart."""
+        if not self.key:
+            return self.row_digest
+        if [column.raw_type for column in self.key] in INTEGER_KEYS and self.hash == FAST_HASH:
+            # A fifth less time for the whole scan, and a clash, which this hash has, does no harm here.
+            # A key that is null (a view may have one) lands in a bucket like any other.
+            hashed = sql.SQL("coalesce(hashint8extended({}, 0), 0)")
+            return hashed.format(key_values(self.key)[0])
+        return self.digest(key_values(self.key))
 
     @property
     def bucket(self) -> sql.Composed:
@@ -85,10 +93,15 @@ def raw_rows(plan: TablePlan, columns: Sequence[Column]) -> sql.Composed:
 
 def buckets(side: Side) -> sql.Composed:
     """Return the one scan: bucket, rows, sum of row hashes. A sum, as equal changes would cancel in an xor."""
-    # The sum of bigint is numeric: it does not overflow.
+    # The sum of bigint is numeric: it does not overflow. The join is for the planner: it takes each value of a bare
+    # expression for a group of its own, and would then not let parallel workers add up.
     return sql.SQL(
-        "select {bucket} as bucket, count(*), sum({digest}) from ({rows}) as compared group by 1"
-    ).format(bucket=side.bucket, digest=side.row_digest, rows=side.rows)
+        "select buckets.number, count(*), sum({digest}) from ({rows}) as compared "
+        "inner join generate_series(0, {last}) as buckets (number) on buckets.number = {bucket} "
+        "group by buckets.number"
+    ).format(
+        bucket=side.bucket, digest=side.row_digest, rows=side.rows, last=sql.Literal(BUCKETS - 1)
+    )
 
 
 def keys_of(side: Side, wanted: Sequence[int]) -> sql.Composed:

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
@@ -23,6 +28,7 @@ from runner.reconcile import statements
 from runner.reconcile.engine import Wishes, reconcile_table, reconcile_tables
 from runner.reconcile.outcome import Reconciliation
 from runner.reconcile.repair import repair_table
+from runner.settings import Connection
 
 ITEM = TableSpec(
     source_name="shop",
@@ -37,6 +43,40 @@ ITEM = TableSpec(
 )
 FULL = replace(ITEM, strategy="full", watermark=None)
 POSTGRES_15 = Path("/usr/lib/postgresql/15/bin")
+NO_POSTGRES_15 = not (POSTGRES_15 / "initdb").is_file()
+
+
+def as_postgres(*command: str | Path) -> None:
+    """Run a program of PostgreSQL 15; as root under the system's postgres user, as it refuses to be root."""
+    user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
+    subprocess.run(
+        [*(user if os.geteuid() == 0 else []), *command],
+        check=True,
+        cwd="/",
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        timeout=120,
+    )
+
+
+@pytest.fixture
+def postgres_15() -> Iterator[Connection]:
+    """An empty database on a PostgreSQL 15 server of its own."""
+    with tempfile.TemporaryDirectory(prefix="haven15-") as folder:
+        data = Path(folder) / "data"
+        if os.geteuid() == 0:
+            shutil.chown(folder, "postgres", "postgres")
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        as_postgres(POSTGRES_15 / "initdb", "-D", data, "-U", "haven", "-A", "trust", "-N")
+        options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories=''"
+        control = (POSTGRES_15 / "pg_ctl", "-D", data, "-w")
+        as_postgres(*control, "-l", Path(folder) / "log", "-o", options, "start")
+        try:
+            yield Connection("source", "127.0.0.1", port, "haven", "", "postgres")
+        finally:
+            as_postgres(*control, "-m", "immediate", "stop")
 
 
 @pytest.fixture
@@ -323,7 +363,7 @@ def test_composite_keys_and_odd_identifiers(shop: Shop) -> None:
     table = sql.Identifier(spec.source_table)
     shop.execute(
         sql.SQL(
-            "create table {} (\"order\" text, \"Größe %s\" int, compared int, \"{{}}\" text, "
+            "create table {} (\"order\" text, \"Größe %s\" int, compared int, \"{{}}\" text, bucket int, number int, "
             "primary key (\"order\", \"Größe %s\"))"
         ).format(table)
     )  # fmt: skip
@@ -498,6 +538,33 @@ def test_another_server_encoding_gives_the_same_bytes(filled: Shop, databases: D
         with admin.cursor() as cursor:
             cursor.execute(f"drop database {name} with (force)")
         admin.close()
+
+
+@pytest.mark.skipif(NO_POSTGRES_15, reason=f"no PostgreSQL 15 in {POSTGRES_15}")
+def test_an_older_server_as_source_hashes_alike(
+    postgres_15: Connection, databases: Databases
+) -> None:
+    old = Shop(postgres_15, databases.create("warehouse"))
+    old.execute(
+        "create table item (id int primary key, a text, b numeric, c jsonb, d timestamptz, e int[], "
+        "f float8, g bytea, h int4range, i uuid, j inet)"
+    )
+    old.execute(
+        "insert into item select n, repeat('é', n), n / 7.0, jsonb_build_object('n', n), "
+        "now() + n * interval '1 hour', array[n, null], sqrt(n), decode(md5(n::text), 'hex'), "
+        "int4range(n, n + 5), md5(n::text)::uuid, ('10.0.0.' || n % 256)::inet "
+        "from generate_series(1, 500) as n"
+    )
+    old.load_one(FULL)
+    assert look(old, FULL).status == "ok"
+    assert rows(old.source, statements.PROBE) == rows(old.warehouse, statements.PROBE)
+    spoil(old, "update raw.item set f = f + 1e-9 where id = 400")
+    result = look(old, FULL)
+    assert names(result) == {("different", ("400",), ("f",))}
+    assert repair(old, result, FULL) == (0, 1, 0)
+    assert look(old, FULL).status == "ok"
+    old.source.close()
+    old.warehouse.close()
 
 
 CHANGES = st.lists(
