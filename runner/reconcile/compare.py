@@ -7,12 +7,10 @@ buckets only numbers travel, and keys are merged as a stream in the order of the
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-from itertools import groupby
-from operator import itemgetter
-from typing import Any, TypeVar
+from dataclasses import replace
+from typing import TypeVar
 
 from psycopg2 import sql
 from psycopg2.extensions import connection as PgConnection
@@ -22,29 +20,13 @@ from runner.catalog import Column
 from runner.load.plan import TablePlan
 from runner.load.statements import key_condition
 from runner.reconcile import statements
-from runner.reconcile.outcome import Difference, Kind, Reconciliation
+from runner.reconcile.merge import Found, Row, merge, paired
+from runner.reconcile.outcome import Difference, Reconciliation
 
 # Keys whose columns are compared in one query: bounds what a table of a thousand columns takes.
 COLUMN_BATCH = 200
 FETCH_ROWS = 5000
-Row = tuple[Any, ...]
 T = TypeVar("T")
-
-
-@dataclass
-class Found:
-    """What the merge of keys counts, and the first differences by name."""
-
-    limit: int
-    keeps_deleted: bool
-    counts: Counter[Kind] = field(default_factory=Counter)
-    named: list[Difference] = field(default_factory=list)
-
-    def add(self, kind: Kind, key: Sequence[str] | None, copies: int = 1) -> None:
-        """Count a difference, and name it while there is room, unless it is meant to be."""
-        self.counts[kind] += copies
-        if len(self.named) < self.limit and not (kind == "extra" and self.keeps_deleted):
-            self.named.append(Difference(kind, None if key is None else tuple(key), copies))
 
 
 def compare(
@@ -92,7 +74,7 @@ def compare(
         if not is_same_moment:
             left = _with_pending_rules(left, plan, target)
         found = Found(limit, result.keeps_deleted)
-        _merge(found, _stream(source, warehouse, left, right, wanted))
+        merge(found, _stream(source, warehouse, left, right, wanted))
         named = found.named
         if key:
             named = _name_columns(named, origin, target, left, right, with_values=with_values)
@@ -162,43 +144,13 @@ def _stream(
             return cursor.fetchmany(FETCH_ROWS)
 
         first, second = both(lambda: start(origin, left), lambda: start(target, right))
-        yield from _paired(_rest(first, origin), _rest(second, target))
+        yield from paired(_rest(first, origin), _rest(second, target))
 
 
 def _rest(rows: list[Row], cursor: PgCursor) -> Iterator[Row]:
     while rows:
         yield from rows
         rows = cursor.fetchmany(FETCH_ROWS)
-
-
-def _paired(left: Iterable[Row], right: Iterable[Row]) -> Iterator[tuple[list[Row], list[Row]]]:
-    ours, theirs = groupby(left, itemgetter(0)), groupby(right, itemgetter(0))
-    nothing: tuple[None, Iterator[Row]] = (None, iter(()))
-    one, two = next(ours, nothing), next(theirs, nothing)
-    while one[0] is not None or two[0] is not None:
-        takes_left = two[0] is None or (one[0] is not None and one[0] <= two[0])
-        takes_right = one[0] is None or (two[0] is not None and two[0] <= one[0])
-        yield (list(one[1]) if takes_left else []), (list(two[1]) if takes_right else [])
-        one = next(ours, nothing) if takes_left else one
-        two = next(theirs, nothing) if takes_right else two
-
-
-def _merge(found: Found, groups: Iterable[tuple[list[Row], list[Row]]]) -> None:
-    """Compare group by group. Rows: key hash, row hash, copies, key, watermark, two pending flags."""
-    for ours, theirs in groups:
-        there = {None if row[3] is None else tuple(row[3]): row for row in theirs}
-        for row in ours:
-            key = None if row[3] is None else tuple(row[3])
-            other = there.pop(key, None)
-            if other is None:
-                found.add("pending" if row[6] else "missing", key, row[2])
-            elif row[1] != other[1]:
-                found.add("pending" if row[5] and row[4] != other[4] else "different", key)
-            elif row[2] != other[2]:  # a bag: as many copies too few or too many
-                kind: Kind = "missing" if row[2] > other[2] else "extra"
-                found.add(kind, key, abs(row[2] - other[2]))
-        for key, row in there.items():
-            found.add("extra", key, row[2])
 
 
 def _name_columns(
