@@ -13,7 +13,7 @@ from psycopg2.extensions import connection as PgConnection
 
 from runner.connect import connect
 from runner.contract import Contract, TableSpec
-from runner.load import engine
+from runner.load import engine, merge
 from runner.load.outcome import LoadRequest, TableOutcome
 from runner.load.state import recorded_run
 from runner.settings import Connection
@@ -82,9 +82,13 @@ class Shop:
         return rows(session, f"select row({columns})::text from {relation} order by 1")
 
 
-@pytest.fixture
-def shop(databases: Databases) -> Any:
-    """An empty shop."""
+@pytest.fixture(params=["copied", "hashed"])
+def shop(
+    databases: Databases, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Any:
+    """An empty shop; loaded as a small table is, whole, and as a big one is, by hashes of its buckets."""
+    if request.param == "hashed":
+        monkeypatch.setattr(merge, "HASHED_FROM_BYTES", 0)
     shop = Shop(databases.create("source"), databases.create("warehouse"))
     yield shop
     shop.source.close()
