@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
@@ -507,3 +508,37 @@ def test_views_on_raw_survive_a_full_reload(filled: Shop) -> None:
         (5,)
     ]
     assert rows(filled.warehouse, "select count(*) from seen") == [(10,)]
+
+
+@pytest.mark.parametrize("request_", [{"full": True}, {"since": "2026-01-01"}])
+def test_analysts_read_whole_states_while_a_load_runs(
+    filled: Shop, request_: dict[str, Any]
+) -> None:
+    """Readers never wait and never see half a load: all names are of one generation."""
+    seen: list[tuple[Any, ...]] = []
+    errors: list[Exception] = []
+    over = threading.Event()
+
+    def read() -> None:
+        with closing(connect(filled.warehouse_settings)) as session:
+            rows(session, "set statement_timeout = '2s'")
+            while not over.is_set():
+                try:
+                    seen.extend(
+                        rows(session, "select count(*), count(distinct name) from raw.item")
+                    )
+                except psycopg2.Error as error:
+                    errors.append(error)
+
+    reader = threading.Thread(target=read)
+    filled.execute("update item set name = 'generation 0'")
+    filled.load_one(full=True)
+    reader.start()
+    for generation in range(1, 4):
+        filled.execute("update item set name = %s", f"generation {generation}")
+        assert filled.load_one(**request_).rows_updated == 10
+    over.set()
+    reader.join()
+    assert not errors
+    assert len(seen) > 20
+    assert set(seen) == {(10, 1)}
