@@ -72,8 +72,9 @@ class Job:
 
     def copy_part(
         self, plan: TablePlan, load_id: int, number: int, condition: sql.Composable
-    ) -> None:
-        """Copy one part of a huge table. Raises HavenError, SnapshotLost or Stopped."""
+    ) -> int:
+        """Copy one part of a huge table; return the tries it took. Raises HavenError, SnapshotLost or Stopped."""
+        backoff = Backoff(self.request.retries)
 
         def work(pair: Pair) -> None:
             with pair.source.cursor() as origin, pair.warehouse.cursor() as target:
@@ -88,7 +89,8 @@ class Job:
                 )
             pair.warehouse.commit()
 
-        self._persist(plan, work, Backoff(self.request.retries))
+        self._persist(plan, work, backoff)
+        return backoff.tries
 
     def _persist(self, plan: TablePlan, work: Callable[[Pair], None], backoff: Backoff) -> None:
         """Do `work` with this thread's sessions, anew as long as connections break and tries are left.
@@ -152,6 +154,7 @@ class SplitLoad:
     parts: list[sql.Composed]
     started: float = field(default_factory=time.monotonic)
     _left: int = field(init=False)
+    _retries: int = 0
     _error: HavenError | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -163,16 +166,22 @@ class SplitLoad:
 
         Raises SnapshotLost or Stopped: the whole round is over.
         """
+        tries = 1
         if self._error is None:  # once a part has failed, the others need not be moved
             try:
-                self.job.copy_part(self.plan, self.load_id, number, self.parts[number])
+                tries = self.job.copy_part(self.plan, self.load_id, number, self.parts[number])
             except HavenError as error:
                 self._error = error
         with self._lock:
             self._left -= 1
+            self._retries += tries - 1
             if self._left:
                 return None
         if self._error is not None:
             return failure(self.plan, self._error, started=self.started)
         outcome = self.job.load(self.plan, self.load_id, is_copied=True)
-        return replace(outcome, seconds=round(time.monotonic() - self.started, 3))
+        return replace(
+            outcome,
+            tries=outcome.tries + self._retries,
+            seconds=round(time.monotonic() - self.started, 3),
+        )

@@ -115,10 +115,20 @@ class Round:
                 workers.shutdown(wait=False, cancel_futures=True)
                 pool.stop()
                 raise
+        try:
+            self._finish(control)
+        except psycopg2.Error as error:
+            if not is_connection_error(error):
+                raise
+            # It was idle while the workers went on, each over its own broken connections.
+            with closing(connect(self.warehouse, application_name=self.name)) as again:
+                self._finish(again)
+        self.listener.on_loaded(snapshot.name, list(self.outcomes.values()))
+
+    def _finish(self, control: PgConnection) -> None:
         drop_leftovers(control, self.run.run_id)
         self._record_failures(control)
         Breaker(control, self.source.place).succeeded()
-        self.listener.on_loaded(snapshot.name, list(self.outcomes.values()))
 
     def _begin(
         self, control: PgConnection, keeper: PgConnection

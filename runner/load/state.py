@@ -120,27 +120,37 @@ class RunRecord:
                     cursor.execute("select 1")
                     return
                 self._session.close()
-            name = f"haven {self.command} {self.run_id}"
-            session = self._session = connect(self.warehouse, application_name=name)
-            with explained():
-                prepare(session)
-                with session, session.cursor() as cursor:
-                    # After a broken connection the server may not have noticed yet that we are gone.
-                    # Only the one that has the lock: the run's other sessions have the same name.
-                    cursor.execute(
-                        "select pg_terminate_backend(locks.pid, 1000) from pg_locks as locks "
-                        "inner join pg_stat_activity as activity on locks.pid = activity.pid "
-                        "where locks.locktype = 'advisory' and locks.classid::bigint = %s "
-                        "and activity.application_name = %s and locks.pid <> pg_backend_pid()",
-                        (LOCK_SPACE, name),
-                    )
-                lock_source(session, self.source)
-                with session, session.cursor() as cursor:
-                    if self._has_begun:
-                        check_still_ours(cursor, self.run_id)
-                    else:
-                        self._begin(cursor)
+            session = connect(
+                self.warehouse, application_name=f"haven {self.command} {self.run_id}"
+            )
+            try:
+                self._take(session)
+            except BaseException:
+                session.close()  # without the lock it must not pass for the one that holds it
+                raise
+            self._session = session
             self._has_begun = True
+
+    def _take(self, session: PgConnection) -> None:
+        with explained():
+            prepare(session)
+            with session, session.cursor() as cursor:
+                # After a broken connection the server may not have noticed yet that we are gone. Only the backend
+                # that has the lock: the run's other sessions have the same name.
+                cursor.execute(
+                    "select pg_terminate_backend(locks.pid, 1000) from pg_locks as locks "
+                    "inner join pg_stat_activity as activity on locks.pid = activity.pid "
+                    "where locks.locktype = 'advisory' and locks.classid::bigint = %s "
+                    "and activity.application_name = current_setting('application_name') "
+                    "and locks.pid <> pg_backend_pid()",
+                    (LOCK_SPACE,),
+                )
+            lock_source(session, self.source)
+            with session, session.cursor() as cursor:
+                if self._has_begun:
+                    check_still_ours(cursor, self.run_id)
+                else:
+                    self._begin(cursor)
 
     def _begin(self, cursor: PgCursor) -> None:
         # Who holds the lock is alone: a run that still says so was killed.
