@@ -1,0 +1,301 @@
+"""One query for each column: how many values it has, which are frequent, and how they spread.
+
+Quartiles are interpolated between the ranks below and above (definition 7 of Hyndman and Fan, "Sample Quantiles in
+Statistical Packages", 1996; as percentile_cont). Outliers lie beyond Tukey's inner fences, Q1 - 1.5 (Q3 - Q1) and
+Q3 + 1.5 (Q3 - Q1) ("Exploratory Data Analysis", 1977).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from psycopg2 import sql
+from psycopg2.extensions import cursor as PgCursor
+
+from runner.profile.basics import WIDE_BYTES, Basics, finite, position, rounded
+from runner.profile.catalog import SourceColumn
+from runner.profile.result import Bin, Spread, TextFacts, TopValue
+from runner.profile.scan import Scan
+
+TOP_VALUES = 5
+BINS = 20
+MAX_VALUE_CHARS = 500
+
+_BLANKS = sql.Literal(" \t\n\r\f\v")
+_EMAIL = r"^[^@[:space:]]+@[^@[:space:]]+\.[^@[:space:]]+$"
+_PHONE = r"^\+?[0-9(][0-9 ()./-]{5,18}[0-9]$"
+_DATE = r"^[0-9]{1,4}[-./][0-9]{1,2}[-./][0-9]{1,4}$"
+_PERSON = r"^[[:upper:]][[:lower:]]+([ -][[:upper:]][[:alpha:].']*){1,3}$"
+_PERSONAL_KEY = r'"[^"]*(e?mail|name|phone|address|street|birth)[^"]*"[[:space:]]*:'
+
+
+@dataclass(frozen=True)
+class Values:
+    """What the groups of equal values of one column tell. Shares are of the rows with a value, 0 to 1."""
+
+    distinct: int
+    top: tuple[TopValue, ...] = ()
+    text: TextFacts | None = None
+    spread: Spread | None = None
+    histogram: tuple[Bin, ...] = ()
+    email_share: float = 0.0
+    phone_share: float = 0.0
+    person_share: float = 0.0
+    has_personal_keys: bool = False
+
+
+def read_values(
+    cursor: PgCursor,
+    scan: Scan,
+    column: SourceColumn,
+    basics: Basics,
+    *,
+    shows_values: bool,
+    has_spread: bool,
+) -> Values:
+    """Return what the values of `column` are; one scan.
+
+    Args:
+        shows_values: whether top values are read at all; not of columns known to be personal.
+        has_spread: whether quartiles and histogram are made, of a number or time; not of a key.
+    """
+    is_wide = basics.widest > WIDE_BYTES and column.kind in ("text", "other")
+    parts = [_groups(scan, column, is_wide=is_wide)]
+    wanted: dict[str, sql.Composable] = {"distinct": sql.SQL("(select count(*) from facts)")}
+    if shows_values and not is_wide:
+        wanted["top"] = _top(column)
+    if column.kind == "text":
+        wanted["text"] = _TEXT
+    if column.type_name in ("json", "jsonb"):
+        wanted["keys"] = sql.SQL("(select coalesce(bool_or(has_key), false) from facts)")
+    if has_spread and column.kind in ("number", "time"):
+        parts.append(_ranks(column))
+        wanted["spread"] = sql.SQL("(select to_json(measured) from measured)")
+        wanted["bins"] = sql.SQL("(select json_agg(json_build_array(bucket, n)) from bins)")
+    cursor.execute(
+        sql.SQL("with {} select {}").format(
+            sql.SQL(", ").join(parts), sql.SQL(", ").join(wanted.values())
+        )
+    )
+    found = dict(zip(wanted, cursor.fetchone() or (), strict=True))
+    spread, histogram = _spread(column, found.get("spread"), found.get("bins"))
+    facts = found.get("text") or {}
+    rows = max(basics.values, 1)
+    return Values(
+        distinct=int(found["distinct"]),
+        top=tuple(TopValue(*pair) for pair in found.get("top") or ()),
+        text=_text_facts(facts, int(found["distinct"])) if facts else None,
+        spread=spread,
+        histogram=histogram,
+        email_share=(facts.get("emails") or 0) / rows,
+        phone_share=(facts.get("phones") or 0) / rows,
+        person_share=(facts.get("people") or 0) / rows,
+        has_personal_keys=bool(found.get("keys")),
+    )
+
+
+def _groups(scan: Scan, column: SourceColumn, *, is_wide: bool) -> sql.Composed:
+    """Return the CTE `facts`: a row for each different value, `n` its rows, and what is to be known of it.
+
+    Wide values (documents) are told apart by their MD5, so that no large value is kept.
+    """
+    text = sql.SQL("{}::text").format(column.ref) if is_wide else sql.SQL("value::text")
+    traits = [
+        sql.SQL("{} as {}").format(sql.SQL(expression).format(text=text), sql.Identifier(name))
+        for name, expression in _traits(column).items()
+    ]
+    where = sql.SQL("from {} where {} is not null group by 1").format(scan.relation, column.ref)
+    if not is_wide:
+        return sql.SQL(
+            "groups as materialized (select {} as value, count(*) as n {}), "
+            "facts as materialized (select {} from groups)"
+        ).format(column.value, where, sql.SQL(", ").join([sql.SQL("value"), sql.SQL("n"), *traits]))
+    hashed = column.ref if column.type_name == "bytea" else text
+    positions = sql.SQL("").join(sql.SQL(f", {at + 3}") for at in range(len(traits)))
+    return sql.SQL("facts as materialized (select {} {}{})").format(
+        sql.SQL(", ").join(
+            [sql.SQL("md5({}) as value").format(hashed), sql.SQL("count(*) as n"), *traits]
+        ),
+        where,
+        positions,
+    )
+
+
+def _traits(column: SourceColumn) -> dict[str, str]:
+    if column.type_name in ("json", "jsonb"):
+        return {"has_key": f"{{text}} ~* {_quoted(_PERSONAL_KEY)}"}
+    if column.kind != "text":
+        return {}
+    blanks = r"E' \t\n\r\f\v'"
+    digits = "length(regexp_replace({text}, '[^0-9]', '', 'g'))"
+    return {
+        "length": "char_length({text})",
+        "is_blank": f"btrim({{text}}, {blanks}) = ''",
+        "is_untrimmed": f"btrim({{text}}, {blanks}) <> {{text}}",
+        "is_email": f"{{text}} ~ {_quoted(_EMAIL)}",
+        "is_phone": f"{{text}} ~ {_quoted(_PHONE)} and {{text}} ~ '[+ ()./-]' "
+        f"and {{text}} !~ {_quoted(_DATE)} and {digits} between 7 and 15",
+        "is_person": f"{{text}} ~ {_quoted(_PERSON)}",
+        "folded": "md5(lower({text}))",
+    }
+
+
+def _quoted(pattern: str) -> str:
+    """Return a pattern as an SQL string for a template: quotes doubled, braces kept from `format`."""
+    return "'" + pattern.replace("'", "''").replace("{", "{{").replace("}", "}}") + "'"
+
+
+_TEXT = sql.SQL(
+    """(
+    select json_build_object(
+        'min', min(length), 'max', max(length),
+        'blank', coalesce(sum(n) filter (where is_blank), 0),
+        'untrimmed', coalesce(sum(n) filter (where is_untrimmed), 0),
+        'emails', sum(n) filter (where is_email),
+        'phones', sum(n) filter (where is_phone),
+        'people', sum(n) filter (where is_person),
+        'folded', count(distinct folded)
+    )
+    from facts
+)"""
+)
+
+
+def _text_facts(found: dict[str, Any], distinct: int) -> TextFacts:
+    return TextFacts(
+        min_length=found["min"],
+        max_length=found["max"],
+        blank=int(found["blank"]),
+        untrimmed=int(found["untrimmed"]),
+        is_mixed_case=int(found["folded"]) < distinct,
+    )
+
+
+def _top(column: SourceColumn) -> sql.Composed:
+    # Ties go by bytes for text: collations differ between machines.
+    order = 'value::text collate "C"' if column.kind == "text" else "value"
+    return sql.SQL(
+        """(
+        select json_agg(json_build_array(left(value::text, {}), n))
+        from (select value, n from facts order by n desc, {} limit {}) as first
+    )"""
+    ).format(sql.Literal(MAX_VALUE_CHARS), sql.SQL(order), sql.Literal(TOP_VALUES))
+
+
+def _ranks(column: SourceColumn) -> sql.Composed:
+    """Return the CTEs `measured` (quartiles, fences, outliers) and `bins` (the histogram)."""
+    value = sql.SQL("value")
+    # Whole numbers of a small range get a bar each.
+    is_small = sql.SQL("high - low < {}" if column.is_whole_number else "false and {} > 0").format(
+        sql.Literal(BINS)
+    )
+    return sql.SQL(
+        """
+        placed as materialized (
+            select place, n, sum(n) over (order by place) as upto
+            from (select {place} as place, n from groups where {finite}) as finite
+        ),
+        bounds as (select sum(n) - 1 as steps, min(place) as low, max(place) as high from placed),
+        ranks as (
+            select
+                steps, low, high,
+                min(place) filter (where upto > floor(steps * 0.25)) as a1,
+                min(place) filter (where upto > ceil(steps * 0.25)) as b1,
+                min(place) filter (where upto > floor(steps * 0.5)) as a2,
+                min(place) filter (where upto > ceil(steps * 0.5)) as b2,
+                min(place) filter (where upto > floor(steps * 0.75)) as a3,
+                min(place) filter (where upto > ceil(steps * 0.75)) as b3
+            from placed
+            cross join bounds
+            group by steps, low, high
+        ),
+        quartiles as (
+            select
+                low, high,
+                a1 + (steps * 0.25 - floor(steps * 0.25)) * (b1 - a1) as q1,
+                a2 + (steps * 0.5 - floor(steps * 0.5)) * (b2 - a2) as q2,
+                a3 + (steps * 0.75 - floor(steps * 0.75)) * (b3 - a3) as q3,
+                case when {is_small} then high - low + 1 else {bins} end as bars,
+                case when {is_small} then high - low + 1 else high - low end as span
+            from ranks
+        ),
+        fences as (
+            select *, q1 - 1.5 * (q3 - q1) as low_fence, q3 + 1.5 * (q3 - q1) as high_fence
+            from quartiles
+        ),
+        measured as (
+            select
+                low::text, q1::text, q2::text, q3::text, low_fence::text, high_fence::text,
+                bars::int, span::text,
+                (
+                    select coalesce(sum(n), 0) from placed
+                    where place < low_fence or place > high_fence
+                ) as outliers
+            from fences
+        ),
+        bins as (
+            select
+                least(floor((place - low) * bars / span), bars - 1)::int as bucket, sum(n) as n
+            from placed
+            cross join fences
+            where span > 0 and high > low
+            group by bucket
+        )
+        """
+    ).format(
+        place=position(column, value),
+        finite=finite(column, value),
+        is_small=is_small,
+        bins=sql.Literal(BINS),
+    )
+
+
+def _spread(
+    column: SourceColumn, found: dict[str, Any] | None, bins: list[list[int]] | None
+) -> tuple[Spread | None, tuple[Bin, ...]]:
+    if not found:
+        return None, ()
+    place = {
+        name: Decimal(found[name]) for name in ("low", "q1", "q2", "q3", "low_fence", "high_fence", "span")
+    }  # fmt: skip
+    has_fences = place["q1"] != place["q3"]
+    spread = Spread(
+        q1=_shown(column, place["q1"]),
+        median=_shown(column, place["q2"]),
+        q3=_shown(column, place["q3"]),
+        low_fence=_shown(column, place["low_fence"]) if has_fences else None,
+        high_fence=_shown(column, place["high_fence"]) if has_fences else None,
+        outliers=int(found["outliers"]) if has_fences else None,
+    )
+    rows = {int(bucket): int(n) for bucket, n in bins or ()}
+    if not rows:
+        return spread, ()
+    step = place["span"] / found["bars"]
+    edges = [place["low"] + step * at for at in range(found["bars"] + 1)]
+    return spread, tuple(
+        Bin(_edge(column, edges[at]), _edge(column, edges[at + 1]), rows.get(at, 0))
+        for at in range(found["bars"])
+    )
+
+
+def _edge(column: SourceColumn, place: Decimal) -> str:
+    if column.kind == "time":
+        return _shown(column, place) or "beyond the calendar"
+    return rounded(place) or ""
+
+
+def _shown(column: SourceColumn, place: Decimal) -> str | None:
+    """Return a place on the number line as a value of the column; None for times beyond the years 1 to 9999."""
+    if column.kind != "time":
+        plain = place.normalize()
+        return f"{plain:f}" if abs(plain.adjusted()) < 30 else f"{plain:E}"  # noqa: PLR2004
+    try:
+        moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=float(place))
+    except OverflowError:
+        return None
+    if column.type_name == "date":
+        return f"{moment:%Y-%m-%d}"
+    return f"{moment:%Y-%m-%d %H:%M:%S}" + ("+00" if column.type_name == "timestamptz" else "")
