@@ -54,10 +54,11 @@ def profile(
     manifest = read_manifest(settings)
     target = settings.project_dir / "target"
     request = ProfileRequest(
-        contract=read_contract(manifest).select(tables or []),
+        contract=read_contract(manifest),
         manifest=manifest,
         rules=pii_rules(load_manifest(target)),
         sample_rows=sample,
+        only=tables or [],
     )
     found = profile_tables(
         request,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import MAX_PREC, Context, Decimal
 
 import psycopg2.errors
 from psycopg2 import sql
@@ -15,6 +15,7 @@ from runner.profile.scan import Scan
 
 # Values whose stored size is above this are not grouped as they are, but by their MD5.
 WIDE_BYTES = 2000
+_MAX_PLAIN_DIGITS = 20
 
 
 @dataclass(frozen=True)
@@ -176,7 +177,10 @@ def _float(text: str | None) -> float | None:
 
 def rounded(text: str | Decimal | None) -> str | None:
     """Return a number with 10 significant digits and no trailing zeros; None stays None."""
-    if text is None:
-        return None
-    short = f"{Decimal(text):.10g}"
-    return short if "e" in short else f"{Decimal(short).normalize():f}"
+    return None if text is None else plain(Context(prec=10).create_decimal(Decimal(text)))
+
+
+def plain(number: Decimal) -> str:
+    """Return a number without trailing zeros, and with an exponent only if it is very large or small."""
+    short = number.normalize(Context(prec=MAX_PREC))
+    return f"{short:f}" if not short or abs(short.adjusted()) < _MAX_PLAIN_DIGITS else f"{short:e}"

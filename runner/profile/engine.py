@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,9 +20,9 @@ from runner.contract import Contract, TableSpec
 from runner.errors import DataError, HavenError, UnreachableError
 from runner.profile.changes import Snapshot, read_changes, snapshots_of
 from runner.profile.personal import mask_references
-from runner.profile.references import find_references
+from runner.profile.references import Profiled, find_references
 from runner.profile.result import Changes, Reference, TableProfile
-from runner.profile.table import Described, TableFacts, profile_table
+from runner.profile.table import Described, TableFacts, neighbour, profile_table
 from runner.report.masking import PiiRules
 from runner.settings import Connection
 
@@ -33,12 +33,16 @@ WORK_MEM = "64MB"
 
 @dataclass(frozen=True)
 class ProfileRequest:
-    """What to profile, and how. Tables above `sample_rows` rows are sampled (0: none)."""
+    """What to profile, and how. `only` names the tables (none: all); references may lead to any of the contract.
+
+    Tables above `sample_rows` rows are sampled (0: none).
+    """
 
     contract: Contract
     manifest: Mapping[str, Any]
     rules: PiiRules
     sample_rows: int
+    only: Sequence[str] = ()
 
 
 def profile_tables(
@@ -54,25 +58,30 @@ def profile_tables(
         on_done: called after each table, before its references are known.
 
     Raises:
+        ConfigError: `only` names a table that the contract does not have.
         UnreachableError: the source cannot be reached.
     """
+    chosen = request.contract.select(request.only)
+    others = [spec for spec in request.contract.tables if spec not in chosen.tables]
     found: dict[str, TableFacts] = {}
     profiles: dict[str, TableProfile] = {}
     with closing(connect(source, application_name="haven profile")) as session:
         cursor = _begin(session)
-        for spec in request.contract.tables:
+        for spec in chosen.tables:
             profiles[spec.label], facts = _one(session, cursor, request, spec)
             if facts is not None:
                 found[spec.label] = facts
             on_done(profiles[spec.label])
-        references = _references(cursor, found)
+        parents = [facts.profiled for facts in found.values()]
+        parents += filter(None, (neighbour(cursor, spec, request.rules) for spec in others))
+        references = _references(cursor, found, parents)
         session.rollback()
     masked = mask_references(
-        {label: facts.profiled.columns for label, facts in found.items()},
+        {parent.label: parent.columns for parent in parents},
         [(label, r) for label, own in references.items() for r in own],
     )
     changes = _changes(request, warehouse, found)
-    for problem in request.contract.problems:
+    for problem in chosen.problems:
         profiles[problem.label] = TableProfile(
             problem.label, source="", error=problem.message, exit_code=2
         )
@@ -158,10 +167,9 @@ def _explained(failure: psycopg2.Error) -> HavenError:
 
 
 def _references(
-    cursor: PgCursor, found: Mapping[str, TableFacts]
+    cursor: PgCursor, found: Mapping[str, TableFacts], parents: Sequence[Profiled]
 ) -> dict[str, tuple[Reference, ...]]:
     """Return the references of each table; a table whose check fails has none."""
-    parents = [facts.profiled for facts in found.values()]
     references = {}
     for label, facts in found.items():
         try:

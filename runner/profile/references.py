@@ -105,13 +105,14 @@ def _inferred(
     for parent in parents:
         # A declared key refers to a declared key only: it is rather the other way round.
         for target in parent.unique_columns(is_declared=is_declared_key):
-            if (parent.label, target.name) == (child.label, column.name):
+            # Two keys of one table number the same rows.
+            if parent.label == child.label and (is_key or target.name == column.name):
                 continue
             if parent.table.column(target.name).base_type != source.base_type:
                 continue
             if is_named_after(column.name, target.name, parent.table.name, is_key=is_key):
                 by_name.append((parent, target))
-            elif not is_key and _may_cover(column, target, is_number=source.kind == "number"):
+            elif _may_cover(column, target, is_number=source.kind == "number", is_key=is_key):
                 by_value.append((parent, target))
     found = [
         _reference(cursor, child, column, *pair, evidence="name and values") for pair in by_name
@@ -129,21 +130,24 @@ def _may_refer(column: SourceColumn) -> bool:
     )
 
 
-def _may_cover(column: ColumnProfile, target: ColumnProfile, *, is_number: bool) -> bool:
+def _may_cover(
+    column: ColumnProfile, target: ColumnProfile, *, is_number: bool, is_key: bool
+) -> bool:
     mine, theirs = column.distinct or 0, target.distinct or 0
-    return MIN_DISTINCT <= mine <= theirs and (not is_number or mine >= _COVERAGE * theirs)
+    is_counter = is_number and (is_key or mine < _COVERAGE * theirs)
+    return MIN_DISTINCT <= mine <= theirs and not is_counter
 
 
 def is_named_after(column: str, target: str, table: str, *, is_key: bool) -> bool:
     """Return whether `column` is named like a reference to `target` of `table`.
 
-    A column that is itself a key must have the very name: every counter is among the values of a longer one.
+    A column that is itself a key must have the very name of the target, or hold the table's.
     """
     mine, theirs = _words(column), _words(target)
     stems = [_stem(word) for word in _words(table)]
     if mine[-len(theirs) :] == theirs and not set(theirs) <= _GENERIC:
         return not is_key or mine == theirs
-    if is_key or not stems:
+    if not stems:
         return False
     spelled = [_stem(word) for word in mine]
     return any(spelled[at : at + len(stems)] == stems for at in range(len(spelled)))

@@ -14,8 +14,8 @@ from runner.profile.growth import creation_column, read_growth
 from runner.profile.keys import count_duplicates, find_keys
 from runner.profile.personal import masked, personal_by_name, personal_by_values
 from runner.profile.references import Profiled
-from runner.profile.result import Basis, ColumnProfile, Growth
-from runner.profile.scan import Scan, choose_scan
+from runner.profile.result import Basis, ColumnProfile, Growth, Key
+from runner.profile.scan import Scan, choose_scan, whole
 from runner.profile.values import Values, read_values
 from runner.report.masking import PiiRules
 
@@ -78,6 +78,33 @@ def profile_table(
         duplicate_rows=count_duplicates(cursor, scan, columns, keys),
         growth=read_growth(cursor, scan, made, watermark) if made else None,
     )
+
+
+def neighbour(cursor: PgCursor, spec: TableSpec, rules: PiiRules) -> Profiled | None:
+    """Return what the catalog alone says of a table that is not profiled: its declared keys of one column.
+
+    Enough to find references to it by name. None if the source has no such table.
+    """
+    table = read_source_table(cursor, spec.source_schema, spec.source_table)
+    if table is None:
+        return None
+    keys = tuple(Key(key, is_declared=True) for key in table.keys if len(key) == 1)
+    columns = tuple(
+        ColumnProfile(
+            name=name,
+            type=column.type,
+            kind=column.kind,
+            description="",
+            is_nullable=False,
+            personal=personal_by_name(column, rules, None),
+            nulls=0,
+            distinct=None,
+            distinct_basis=None,
+        )
+        for (name,) in (key.columns for key in keys)
+        for column in (table.column(name),)
+    )
+    return Profiled(spec.label, table, Scan(whole(table), 0, 0), columns, keys)
 
 
 def _column(

@@ -12,10 +12,11 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import psycopg2.errors
 from psycopg2 import sql
 from psycopg2.extensions import cursor as PgCursor
 
-from runner.profile.basics import WIDE_BYTES, Basics, finite, position, rounded
+from runner.profile.basics import WIDE_BYTES, Basics, finite, plain, position, rounded
 from runner.profile.catalog import SourceColumn
 from runner.profile.result import Bin, Spread, TextFacts, TopValue
 from runner.profile.scan import Scan
@@ -24,7 +25,6 @@ TOP_VALUES = 5
 BINS = 20
 MAX_VALUE_CHARS = 500
 
-_BLANKS = sql.Literal(" \t\n\r\f\v")
 _EMAIL = r"^[^@[:space:]]+@[^@[:space:]]+\.[^@[:space:]]+$"
 _PHONE = r"^\+?[0-9(][0-9 ()./-]{5,18}[0-9]$"
 _DATE = r"^[0-9]{1,4}[-./][0-9]{1,2}[-./][0-9]{1,4}$"
@@ -62,25 +62,16 @@ def read_values(
         shows_values: whether top values are read at all; not of columns known to be personal.
         has_spread: whether quartiles and histogram are made, of a number or time; not of a key.
     """
-    is_wide = basics.widest > WIDE_BYTES and column.kind in ("text", "other")
-    parts = [_groups(scan, column, is_wide=is_wide)]
-    wanted: dict[str, sql.Composable] = {"distinct": sql.SQL("(select count(*) from facts)")}
-    if shows_values and not is_wide:
-        wanted["top"] = _top(column)
-    if column.kind == "text":
-        wanted["text"] = _TEXT
-    if column.type_name in ("json", "jsonb"):
-        wanted["keys"] = sql.SQL("(select coalesce(bool_or(has_key), false) from facts)")
+    found = None
     if has_spread and column.kind in ("number", "time"):
-        parts.append(_ranks(column))
-        wanted["spread"] = sql.SQL("(select to_json(measured) from measured)")
-        wanted["bins"] = sql.SQL("(select json_agg(json_build_array(bucket, n)) from bins)")
-    cursor.execute(
-        sql.SQL("with {} select {}").format(
-            sql.SQL(", ").join(parts), sql.SQL(", ").join(wanted.values())
-        )
-    )
-    found = dict(zip(wanted, cursor.fetchone() or (), strict=True))
+        cursor.execute("savepoint spread")
+        try:
+            found = _ask(cursor, scan, column, basics, shows_values=shows_values, has_spread=True)
+        except psycopg2.errors.NumericValueOutOfRange:
+            # Numbers so large that no fence can be put around them.
+            cursor.execute("rollback to savepoint spread")
+    if found is None:
+        found = _ask(cursor, scan, column, basics, shows_values=shows_values, has_spread=False)
     spread, histogram = _spread(column, found.get("spread"), found.get("bins"))
     facts = found.get("text") or {}
     rows = max(basics.values, 1)
@@ -95,6 +86,36 @@ def read_values(
         person_share=(facts.get("people") or 0) / rows,
         has_personal_keys=bool(found.get("keys")),
     )
+
+
+def _ask(
+    cursor: PgCursor,
+    scan: Scan,
+    column: SourceColumn,
+    basics: Basics,
+    *,
+    shows_values: bool,
+    has_spread: bool,
+) -> dict[str, Any]:
+    is_wide = basics.widest > WIDE_BYTES and column.kind in ("text", "other")
+    parts = [_groups(scan, column, is_wide=is_wide)]
+    wanted: dict[str, sql.Composable] = {"distinct": sql.SQL("(select count(*) from facts)")}
+    if shows_values and not is_wide:
+        wanted["top"] = _top(column)
+    if column.kind == "text":
+        wanted["text"] = _TEXT
+    if column.type_name in ("json", "jsonb"):
+        wanted["keys"] = sql.SQL("(select coalesce(bool_or(has_key), false) from facts)")
+    if has_spread:
+        parts.append(_ranks(column))
+        wanted["spread"] = sql.SQL("(select to_json(measured) from measured)")
+        wanted["bins"] = sql.SQL("(select json_agg(json_build_array(bucket, n)) from bins)")
+    cursor.execute(
+        sql.SQL("with {} select {}").format(
+            sql.SQL(", ").join(parts), sql.SQL(", ").join(wanted.values())
+        )
+    )
+    return dict(zip(wanted, cursor.fetchone() or (), strict=True))
 
 
 def _groups(scan: Scan, column: SourceColumn, *, is_wide: bool) -> sql.Composed:
@@ -290,8 +311,7 @@ def _edge(column: SourceColumn, place: Decimal) -> str:
 def _shown(column: SourceColumn, place: Decimal) -> str | None:
     """Return a place on the number line as a value of the column; None for times beyond the years 1 to 9999."""
     if column.kind != "time":
-        plain = place.normalize()
-        return f"{plain:f}" if abs(plain.adjusted()) < 30 else f"{plain:E}"  # noqa: PLR2004
+        return plain(place)
     try:
         moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=float(place))
     except OverflowError:
