@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,9 @@ Descriptions come from the sources YAML, everything else from the data. Null sha
 were read; examples are the most frequent values, or the smallest and largest. Personal columns show none.
 """
 _EXAMPLES = 3
+_MAX_CHARS = 60
+# An underscore inside a word is plain text in Markdown.
+_MARKS = re.compile(r"[\\|*`\[\]]|(?<![^\W_])_|_(?![^\W_])")
 
 
 def write_dictionary(made: dict[str, Any], path: Path) -> None:
@@ -70,7 +74,10 @@ def _keys(table: dict[str, Any], name: str) -> str:
     for reference in table["references"]:
         if name in reference["columns"]:
             there = reference["to_columns"][reference["columns"].index(name)]
-            found.append(f"{reference['to_table']}.{there} ({origin(reference)})")
+            orphans = (
+                f", {share(reference['orphan_share'])} orphans" if reference["orphans"] else ""
+            )
+            found.append(f"{reference['to_table']}.{there} ({origin(reference)}{orphans})")
     return _text("; ".join(found))
 
 
@@ -79,20 +86,21 @@ def _examples(column: dict[str, Any]) -> str:
         return ""
     if column["min"] is not None and column["kind"] != "boolean":
         ends = dict.fromkeys((column["min"], column["max"]))
-        return " to ".join(_code(clip(end)) for end in ends)
-    shown = [_code(clip(top["value"])) for top in column["top"][:_EXAMPLES]]
+        return " to ".join(_code(clip(end, _MAX_CHARS)) for end in ends)
+    shown = [_code(clip(top["value"], _MAX_CHARS)) for top in column["top"][:_EXAMPLES]]
     return ", ".join(shown)
 
 
 def _text(text: str) -> str:
     """Return text for a cell: Markdown and HTML in it mean nothing."""
     line = " ".join(text.split())
-    for mark in ("\\", "|", "*", "_", "`", "[", "]"):
-        line = line.replace(mark, f"\\{mark}")
-    return html.escape(line, quote=False)
+    return html.escape(_MARKS.sub(lambda mark: f"\\{mark[0]}", line), quote=False)
 
 
 def _code(text: str) -> str:
     """Return text as code in a cell, whatever characters it holds."""
-    line = html.escape(" ".join(text.split()) or text, quote=False)
+    line = " ".join(text.split()) or repr(text)
+    if not set("|`\\") & set(line):
+        return f"`{line}`"
+    line = html.escape(line, quote=False).replace("\\", "&#92;")
     return f"<code>{line.replace('|', '&#124;').replace('`', '&#96;')}</code>"

@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import psycopg2
 import psycopg2.errors
@@ -20,8 +21,8 @@ from runner.contract import Contract, TableSpec
 from runner.errors import DataError, HavenError, UnreachableError
 from runner.profile.changes import Snapshot, read_changes, snapshots_of
 from runner.profile.personal import mask_references
-from runner.profile.references import Profiled, find_references
-from runner.profile.result import Changes, Reference, TableProfile
+from runner.profile.references import find_references
+from runner.profile.result import Changes, TableProfile
 from runner.profile.table import Described, TableFacts, neighbour, profile_table
 from runner.report.masking import PiiRules
 from runner.settings import Connection
@@ -29,6 +30,7 @@ from runner.settings import Connection
 STATEMENT_TIMEOUT_S = 300
 LOCK_TIMEOUT_S = 10
 WORK_MEM = "64MB"
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
@@ -73,9 +75,15 @@ def profile_tables(
                 found[spec.label] = facts
             on_done(profiles[spec.label])
         parents = [facts.profiled for facts in found.values()]
-        parents += filter(None, (neighbour(cursor, spec, request.rules) for spec in others))
-        references = _references(cursor, found, parents)
-        session.rollback()
+        for spec in others:
+            ask = partial(neighbour, cursor, spec, request.rules)
+            beside = _attempt(cursor, spec.label, ask)
+            parents += [beside] if beside else []
+        references = {
+            label: _attempt(cursor, label, partial(find_references, cursor, own.profiled, parents))
+            or ()
+            for label, own in found.items()
+        }
     masked = mask_references(
         {parent.label: parent.columns for parent in parents},
         [(label, r) for label, own in references.items() for r in own],
@@ -166,24 +174,18 @@ def _explained(failure: psycopg2.Error) -> HavenError:
     return as_haven_error(failure)
 
 
-def _references(
-    cursor: PgCursor, found: Mapping[str, TableFacts], parents: Sequence[Profiled]
-) -> dict[str, tuple[Reference, ...]]:
-    """Return the references of each table; a table whose check fails has none."""
-    references = {}
-    for label, facts in found.items():
-        try:
-            cursor.execute("savepoint one_table")
-            references[label] = find_references(cursor, facts.profiled, parents)
-        except psycopg2.Error as failure:
-            if cursor.connection.closed:
-                raise UnreachableError(
-                    "the connection to the source broke: profile again"
-                ) from None
+def _attempt(cursor: PgCursor, label: str, ask: Callable[[], Answer]) -> Answer | None:
+    """Return what `ask` reads for the references of table `label`; None, and a line in the log, if it fails."""
+    if cursor.connection.closed:
+        return None
+    try:
+        cursor.execute("savepoint one_table")
+        return ask()
+    except psycopg2.Error as failure:
+        if not cursor.connection.closed:
             cursor.execute("rollback to savepoint one_table")
-            references[label] = ()
-            log.error(f"{label}: references are left out: {_explained(failure)}", table=label)
-    return references
+        log.error(f"{label}: references are left out: {_explained(failure)}", table=label)
+        return None
 
 
 def _changes(

@@ -144,7 +144,7 @@ def length(column: dict[str, Any], end: str) -> str:
     return "" if found is None else f"{found:,} chars"
 
 
-def clip(text: str) -> str:
-    """Return text on one line, cut where it is long."""
+def clip(text: str, length: int = _MAX_CHARS) -> str:
+    """Return text on one line, cut where it is longer than `length`; blanks alone are quoted."""
     line = " ".join(text.split()) if text.strip() else repr(text) if text else ""
-    return line if len(line) <= _MAX_CHARS else line[: _MAX_CHARS - 1] + "…"
+    return line if len(line) <= length else line[: length - 1] + "…"

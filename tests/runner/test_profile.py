@@ -21,7 +21,7 @@ from runner import profile as profile_package
 from runner.connect import connect
 from runner.contract import read_contract
 from runner.dbt import run_dbt
-from runner.profile import ProfileRequest, TableProfile, profile_tables
+from runner.profile import ProfileRequest, TableProfile, engine, profile_tables
 from runner.profile.dictionary import dictionary
 from runner.profile.document import document
 from runner.profile.page import write_page
@@ -835,7 +835,7 @@ def test_a_table_that_cannot_be_read_stops_no_other(
     rows(source_connection, "create table good (id int); create table shut (id int)")
     rows(
         source_connection,
-        "create table held (id int); create view broken as select 1 / id as x from good",
+        "create view broken as select 1 / id as x from good",
     )
     rows(source_connection, "insert into good values (0)")
     rows(source_connection, "drop role if exists profile_reader")
@@ -878,6 +878,50 @@ def test_nothing_is_written_to_the_source(
 
     assert "read-only" in error
     assert rows(source_connection, "select count(*) from log") == [(0,)]
+
+
+def test_a_table_that_takes_too_long_or_stays_locked_is_given_up(
+    source_connection: PgConnection, source_settings: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "STATEMENT_TIMEOUT_S", 2)
+    monkeypatch.setattr(engine, "LOCK_TIMEOUT_S", 1)
+    rows(source_connection, "create table held (id int); create table good (held_id int)")
+    rows(source_connection, "create view slow as select pg_sleep(60)::text as x")
+    with source_connection.cursor() as cursor:
+        cursor.execute("lock table held")
+
+        nodes = [source_node(n) for n in ("slow", "held", "good")]
+        found = profile_all(source_settings, *nodes)
+
+    source_connection.rollback()
+    assert [(p.exit_code, p.error) for p in found] == [
+        (1, "shop.slow: one of its statements took more than 2 s: read fewer rows with --sample"),
+        (1, "shop.held: it stayed locked for 1 s: try again later"),
+        (0, None),
+    ]
+
+
+def test_a_connection_that_breaks_keeps_what_was_found(
+    source_connection: PgConnection, source_settings: Connection
+) -> None:
+    rows(source_connection, "create table one (id int); create table two (id int)")
+
+    def end_session(done: TableProfile) -> None:
+        rows(
+            source_connection,
+            "select pg_terminate_backend(pid, 5000) from pg_stat_activity "
+            "where application_name = 'haven profile' and datname = current_database()",
+        )
+
+    nodes = {node["unique_id"]: node for node in map(source_node, ("one", "two", "three"))}
+    manifest = {"sources": nodes, "nodes": {}}
+    request = ProfileRequest(read_contract(manifest), manifest, NO_RULES, 0)
+    found = profile_tables(request, source_settings, None, end_session)
+
+    assert [(p.label, p.exit_code) for p in found] == [
+        ("shop.one", 0), ("shop.two", 3), ("shop.three", 3),
+    ]  # fmt: skip
+    assert all("the connection" in (p.error or "") for p in found[1:])
 
 
 # --- command, page and dictionary ---------------------------------------------------------------
@@ -958,8 +1002,8 @@ def test_the_dictionary_is_the_same_for_the_same_data(shop: Project, tmp_path: P
     (line,) = (
         line for line in first.splitlines() if line.startswith("| id | ") and "Who it is." in line
     )
-    expected = "| id | <code>integer</code> | 0% | 30 | key (inferred) |  | Who it is. | {} |"
-    assert line == expected.format("<code>1</code> to <code>30</code>")
+    expected = "| id | `integer` | 0% | 30 | key (inferred) |  | Who it is. | {} |"
+    assert line == expected.format("`1` to `30`")
     table_rows = [line for line in first.splitlines() if line.startswith("| ")]
     assert {len(re.findall(r"(?<!\\)\|", line)) for line in table_rows} == {4, 9}
     for trace in (str(tmp_path), shop.source.host, str(shop.source.port), shop.source.dbname):
