@@ -32,7 +32,7 @@ class Bin:
 
 @dataclass(frozen=True)
 class Spread:
-    """Quartiles, Tukey's fences and the rows beyond them; see `values` for the formula.
+    """Quartiles, Tukey's fences and the rows beyond them; see module `spread` for the formula.
 
     `outliers` is None, and there are no fences, where the quartiles are equal: they would make any other value one.
     """
