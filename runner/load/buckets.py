@@ -51,7 +51,7 @@ class Hashing:
         digest: sql.Composable = _NO_SEED
         for column in key:
             value: sql.Composable = sql.Identifier(relation, column.name)
-            if column.raw_type.startswith("numeric"):
+            if column.raw_type.startswith("numeric") and not column.raw_type.endswith("[]"):
                 value = sql.SQL("trim_scale({})").format(value)  # 1.0 and 1.00 are one key
             form = _FAST_KEYS.get(column.raw_type, _FAST) if self.is_fast else _PORTABLE
             digest = self._hash(form, value, digest)
