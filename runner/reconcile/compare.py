@@ -45,7 +45,7 @@ def compare(
 
     Raises psycopg2.Error.
     """
-    columns = tuple(column for column in plan.columns if column not in plan.added)
+    columns = tuple(column for column in plan.columns if column not in plan.drift.added)
     key = tuple(column for name in plan.key for column in columns if column.name == name)
     with source.cursor() as origin, warehouse.cursor() as target:
         hashing = buckets.common_hashing(origin, target)
@@ -66,7 +66,7 @@ def compare(
             key_columns=plan.key,
             source_rows=sum(row[1] for row in ours),
             raw_rows=sum(row[1] for row in theirs),
-            lacking=tuple(column.name for column in plan.added),
+            lacking=tuple(column.name for column in plan.drift.added),
             keeps_deleted=plan.spec.deletes == "ignore",
         )
         wanted = sorted({row[0] for row in set(ours) ^ set(theirs)})

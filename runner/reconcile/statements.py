@@ -15,7 +15,6 @@ from runner.catalog import Column
 from runner.load.buckets import BUCKETS, Hashing, bucket_of, key_values
 from runner.load.plan import TablePlan
 from runner.load.statements import KEYS, STAGE, key_rows, select_source
-from runner.load.statements import raw_rows as live_rows
 
 
 @dataclass(frozen=True)
@@ -56,8 +55,12 @@ def source_rows(plan: TablePlan, columns: Sequence[Column]) -> sql.Composed:
 
 
 def raw_rows(plan: TablePlan, columns: Sequence[Column]) -> sql.Composed:
-    """Return the query for raw's live rows."""
-    return live_rows(plan.raw, [column.name for column in columns])
+    """Return the query for raw's live rows, in the source's types: a column that grew there may not have here yet."""
+    names = sql.SQL(", ").join(
+        sql.SQL("{0}::{1} as {0}").format(sql.Identifier(c.name), sql.SQL(c.raw_type))
+        for c in columns
+    )
+    return sql.SQL("select {} from {} where _deleted_at is null").format(names, plan.raw)
 
 
 def keys_of(side: Side, wanted: Sequence[int]) -> sql.Composed:
