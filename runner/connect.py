@@ -13,6 +13,7 @@ from runner.errors import ConfigError, DataError, HavenError, UnreachableError
 from runner.settings import Connection
 
 CONNECT_TIMEOUT_S = 10
+_HAS_TRANSACTION_TIMEOUT = 170000
 # What libpq says when the same attempt may succeed a little later.
 _TRANSIENT = (
     "Connection refused",
@@ -20,10 +21,17 @@ _TRANSIENT = (
     "starting up",
     "shutting down",
     "in recovery mode",
+    "not yet accepting connections",
+    "not accepting connections",
     "too many clients",
+    "too many connections",
     "remaining connection slots",
     "closed the connection unexpectedly",
     "Connection reset",
+    "Connection timed out",
+    "No route to host",
+    "Network is unreachable",
+    "EOF detected",
     "Temporary failure in name resolution",
 )
 
@@ -35,7 +43,7 @@ def connect(target: Connection, *, application_name: str = "haven") -> PgConnect
         UnreachableError: no answer, or the login was refused.
     """
     try:
-        return psycopg2.connect(
+        session = psycopg2.connect(
             host=target.host,
             port=target.port,
             user=target.user,
@@ -58,14 +66,22 @@ def connect(target: Connection, *, application_name: str = "haven") -> PgConnect
             " -c extra_float_digits=1 -c bytea_output=hex -c lc_monetary=C -c xmlbinary=base64"
             # Fragments of XML are values too; rows that a policy hides are an error, never left out in silence.
             " -c xmloption=content -c row_security=off"
-            # A session that keeps a snapshot waits for the others; it must not be ended for that.
-            " -c idle_in_transaction_session_timeout=0",
+            # A session that keeps a snapshot or a lock waits for the others; it must not be ended for that.
+            " -c idle_in_transaction_session_timeout=0 -c idle_session_timeout=0",
         )
+        if (
+            session.server_version >= _HAS_TRANSACTION_TIMEOUT
+        ):  # older ones refuse the name at login
+            session.autocommit = True
+            with session.cursor() as cursor:
+                cursor.execute("set transaction_timeout = 0")
+            session.autocommit = False
     except psycopg2.OperationalError as error:
         message = str(error)
         raise UnreachableError(
             explain(target, message), is_transient=any(sign in message for sign in _TRANSIENT)
         ) from None
+    return session
 
 
 def explain(target: Connection, message: str) -> str:
@@ -144,7 +160,7 @@ _ADVICE = (
     (
         psycopg2.errors.DiskFull,
         "",
-        "the warehouse's disk is full; nothing was kept, so free some and run it again",
+        "the disk is full; nothing of the table was kept, so free some and run it again",
     ),
     (
         psycopg2.errors.CharacterNotInRepertoire,

@@ -111,8 +111,10 @@ def load_request(settings: Settings, *, workers: int, retry_now: bool) -> LoadRe
 
 
 def new_run_id() -> str:
-    """Return an id that sorts by time: 20260701T060000Z-1f3a."""
-    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
+    """Return an id that sorts by time: 20260701T060000Z-1f3a. Every line logged from now on carries it."""
+    run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
+    log.bind(run_id=run_id)
+    return run_id
 
 
 def exit_code(outcomes: Sequence[TableOutcome]) -> int:
