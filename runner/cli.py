@@ -16,6 +16,7 @@ from runner.commands.demo import app as demo_app
 from runner.commands.deps import deps
 from runner.commands.doctor import doctor
 from runner.commands.load import load
+from runner.commands.profile import profile
 from runner.commands.reconcile import reconcile
 from runner.commands.report import report
 from runner.commands.run import run
@@ -93,6 +94,7 @@ app.command()(load)
 app.command()(reconcile)
 app.command()(run)
 app.command()(report)
+app.command()(profile)
 app.command()(doctor)
 
 

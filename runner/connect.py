@@ -64,6 +64,8 @@ def connect(target: Connection, *, application_name: str = "haven") -> PgConnect
             # Exact floats, one time zone and one form of text, whatever the server's defaults are.
             options="-c timezone=UTC -c datestyle=ISO -c intervalstyle=postgres"
             " -c extra_float_digits=1 -c bytea_output=hex -c lc_monetary=C -c xmlbinary=base64"
+            # Fragments of XML are values too; rows that a policy hides are an error, never left out in silence.
+            " -c xmloption=content -c row_security=off"
             # A session that keeps a snapshot or a lock waits for the others; it must not be ended for that.
             " -c idle_in_transaction_session_timeout=0 -c idle_session_timeout=0",
         )
@@ -147,6 +149,40 @@ def explained() -> Iterator[None]:
         raise as_haven_error(error) from None
 
 
+# What to do about some failures: their class, a sign of them in their text, and the advice.
+_ADVICE = (
+    (
+        psycopg2.errors.LockNotAvailable,
+        "",
+        "another session held the table for longer than HAVEN_LOCK_TIMEOUT allows; see who in "
+        "pg_stat_activity, then load it again",
+    ),
+    (
+        psycopg2.errors.DiskFull,
+        "",
+        "the disk is full; nothing of the table was kept, so free some and run it again",
+    ),
+    (
+        psycopg2.errors.CharacterNotInRepertoire,
+        "",
+        "the text is not of the encoding that its database declares; mend it in the source, or load a "
+        "view that does",
+    ),
+    (
+        psycopg2.errors.UntranslatableCharacter,
+        "",
+        "the warehouse's encoding lacks it; make the warehouse a database with encoding UTF8",
+    ),
+    (
+        # How servers say it differs by version: "string buffer exceeds maximum …", "out of memory (Cannot enlarge …)".
+        psycopg2.errors.ProgramLimitExceeded,
+        "string buffer",
+        "PostgreSQL sends no row of more than 1 GB; leave a column out with `exclude`, or load a view "
+        "that cuts it",
+    ),
+)
+
+
 def as_haven_error(error: psycopg2.Error) -> HavenError:
     """Return the failure of a statement as the error the command line shows; one line, no password."""
     text = " ".join((error.diag.message_primary or str(error)).split())
@@ -159,14 +195,8 @@ def as_haven_error(error: psycopg2.Error) -> HavenError:
         return ConfigError(f"{text}: grant it to the role that connects (see `haven doctor`)")
     if is_connection_error(error):
         return UnreachableError(f"the connection broke: {text}; run it again", is_transient=True)
-    if isinstance(error, psycopg2.errors.LockNotAvailable):
-        return DataError(
-            f"{text}: another session held the table for longer than HAVEN_LOCK_TIMEOUT allows; "
-            "see who in pg_stat_activity, then load it again"
-        )
-    if isinstance(error, psycopg2.errors.DiskFull):
-        return DataError(
-            f"the disk is full ({text}): nothing of the table was kept; free some and run it again"
-        )
+    for kind, sign, advice in _ADVICE:
+        if isinstance(error, kind) and sign in text:
+            return DataError(f"{text}: {advice}")
     detail = error.diag.message_detail
     return DataError(f"{text} ({' '.join(detail.split())})" if detail else text)

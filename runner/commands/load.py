@@ -241,7 +241,9 @@ def show_outcomes(outcomes: Sequence[TableOutcome], *, run_id: str, as_json: boo
     _wide_console().print(table)
     for o in outcomes:
         if o.error:
-            log.error(f"error: {o.error}", table=o.table, exit_code=o.exit_code)
+            # What PostgreSQL says does not name the table.
+            where = "" if o.table in o.error else f"{o.table}: "
+            log.error(f"error: {where}{o.error}", table=o.table, exit_code=o.exit_code)
 
 
 def show_plan(
@@ -258,8 +260,9 @@ def show_plan(
             "watermark_from": p.watermark_from,
             "deletes": p.spec.deletes,
             "source_rows_estimate": p.rows_estimate,
-            "columns_added": [column.name for column in p.added],
-            "columns_dropped": list(p.dropped),
+            "columns_added": [column.name for column in p.drift.added],
+            "columns_widened": [column.name for column, _ in p.drift.widened],
+            "columns_dropped": [column.name for column in p.drift.dropped],
         }
         for p in plans
     ]

@@ -35,26 +35,36 @@ def select_source(
     relation: sql.Identifier, columns: Sequence[Column], condition: sql.Composable | None = None
 ) -> sql.Composed:
     """Return the query that reads `columns` of a source table, cast to their raw types."""
-    items = [
-        sql.SQL("{}::{} as {}").format(
-            sql.Identifier(c.name), sql.SQL(c.raw_type), sql.Identifier(c.name)
-        )
-        if c.is_cast
-        else sql.Identifier(c.name)
-        for c in columns
-    ]
+    items = [_selected(column) for column in columns]
     query = sql.SQL("select {} from {}").format(sql.SQL(", ").join(items), relation)
     return query if condition is None else sql.SQL("{} where {}").format(query, condition)
 
 
+def _selected(column: Column) -> sql.Composable:
+    """Return a select list's item: the column in its raw type. A value the warehouse cannot hold is an error."""
+    name, kind = sql.Identifier(column.name), sql.SQL(column.raw_type)
+    if column.refuses_infinity:
+        # PostgreSQL before 17 would take an infinite interval for one of 178 million years.
+        check = "{0}::text ~ 'infinity'" if column.raw_type.endswith("[]") else "not isfinite({0})"
+        return sql.SQL(
+            "case when " + check + " then "
+            "('the warehouse, older than PostgreSQL 17, cannot hold ' || {0}::text)::{1} "
+            "else {0}::{1} end as {0}"
+        ).format(name, kind)
+    return sql.SQL("{0}::{1} as {0}").format(name, kind) if column.is_cast else name
+
+
 def create_raw(raw: sql.Identifier, columns: Sequence[Column], key: Sequence[str]) -> sql.Composed:
-    """Return the DDL of a raw table as its first rows need it: the source's columns, nothing else yet."""
+    """Return the DDL of a raw table as its first rows need it: the source's columns, nothing else yet.
+
+    Collations are not copied: they decide how text is sorted, not what it is, and the warehouse may lack them.
+    """
     body = [
         sql.SQL("{} {}{}").format(
             sql.Identifier(c.name),
             sql.SQL(c.raw_type),
             # Said here, it needs no look at the rows when the key is made.
-            sql.SQL(" not null" if c.name in key else ""),
+            sql.SQL(" not null" if c.is_not_null or c.name in key else ""),
         )
         for c in columns
     ]

@@ -16,6 +16,7 @@ from psycopg2.extensions import cursor as PgCursor
 from runner.contract import TableSpec
 from runner.load import statements
 from runner.load.copy import copy_rows
+from runner.load.drift import apply_drift, note_backfill
 from runner.load.merge import merge
 from runner.load.outcome import TableOutcome
 from runner.load.plan import TablePlan
@@ -53,7 +54,7 @@ def load_table(
         read, highest = _first(plan, source, warehouse, load_id, is_copied, on_bytes)
         inserted, updated, deleted = read, 0, 0
     else:
-        _apply_drift(plan, warehouse, load_id)
+        apply_drift(plan.drift, plan.spec, warehouse, load_id=load_id, mode=plan.mode)
         read, inserted, updated, deleted = merge(plan, source, warehouse, load_id, on_bytes)
         # A full load that compares hashes stages only what differs.
         highest = (
@@ -61,6 +62,8 @@ def load_table(
             if plan.mode == "full"
             else _highest(plan, warehouse, statements.STAGE)
         )
+    if plan.mode in ("first", "full"):
+        note_backfill(plan.spec, warehouse)
     watermark = _advance_watermark(plan, warehouse, load_id, highest, bound)
     outcome = TableOutcome(
         table=plan.spec.label,
@@ -119,50 +122,6 @@ def _highest(plan: TablePlan, cursor: PgCursor, relation: sql.Identifier) -> str
     cursor.execute(sql.SQL("select max({})::text from {}").format(column, relation))
     row = cursor.fetchone()
     return row[0] if row else None
-
-
-def _apply_drift(plan: TablePlan, warehouse: PgCursor, load_id: int) -> None:
-    """Add the columns raw lacks; note what came and went in ops.schema_changes."""
-    for column in plan.added:
-        warehouse.execute(
-            sql.SQL("alter table {} add column {} {}").format(
-                plan.raw, sql.Identifier(column.name), sql.SQL(column.raw_type)
-            )
-        )
-        _note_change(plan, warehouse, load_id, column.name, "added", column.raw_type)
-    for name in plan.dropped:
-        _note_change(plan, warehouse, load_id, name, "dropped", None)
-
-
-def _note_change(
-    plan: TablePlan,
-    warehouse: PgCursor,
-    load_id: int,
-    column: str,
-    change: str,
-    raw_type: str | None,
-) -> None:
-    """Write one change, unless it is what was noted last for this column."""
-    warehouse.execute(
-        """
-        insert into ops.schema_changes
-            (load_id, source_name, table_name, column_name, change, raw_type)
-        select %(load_id)s, %(source)s, %(table)s, %(column)s, %(change)s, %(raw_type)s
-        where %(change)s is distinct from (
-            select schema_changes.change from ops.schema_changes
-            where source_name = %(source)s and table_name = %(table)s and column_name = %(column)s
-            order by schema_change_id desc limit 1
-        )
-        """,
-        {
-            "load_id": load_id,
-            "source": plan.spec.source_name,
-            "table": plan.spec.name,
-            "column": column,
-            "change": change,
-            "raw_type": raw_type,
-        },
-    )
 
 
 def _advance_watermark(

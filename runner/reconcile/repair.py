@@ -58,6 +58,8 @@ def repair_table(
         reader.set_session(isolation_level=ISOLATION_LEVEL_REPEATABLE_READ, readonly=True)
         with reader.cursor() as origin, writer.cursor() as target:
             plan = plan_table(origin, target, spec, LoadRequest())
+            if plan.drift.widened:
+                raise DataError(f"{spec.label}: columns changed their type: {whole}")
             load_id = next_load_id(target)
             read, inserted, updated, deleted = _repair(plan, found, origin, target, load_id)
             outcome = TableOutcome(
@@ -84,7 +86,7 @@ def _repair(
     plan: TablePlan, found: Reconciliation, source: PgCursor, warehouse: PgCursor, load_id: int
 ) -> tuple[int, int, int, int]:
     """Return rows read, inserted, updated, deleted."""
-    columns = tuple(column for column in plan.columns if column not in plan.added)
+    columns = tuple(column for column in plan.columns if column not in plan.drift.added)
     names = tuple(column.name for column in columns)
     key = tuple(column for name in plan.key for column in columns if column.name == name)
     warehouse.execute(loader.create_stage(loader.STAGE, plan.raw, names))

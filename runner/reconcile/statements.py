@@ -12,18 +12,9 @@ from dataclasses import dataclass
 from psycopg2 import sql
 
 from runner.catalog import Column
+from runner.load.buckets import BUCKETS, Hashing, bucket_of, key_values
 from runner.load.plan import TablePlan
 from runner.load.statements import KEYS, STAGE, key_rows, select_source
-
-BUCKETS = 4096
-# One block of hash input, several, and none; the answer differs where a server hashes differently.
-PROBE = (
-    "select hash_array_extended(array['\\x'::bytea, '\\x68617665'::bytea, "
-    "decode(repeat('c3a9', 40), 'hex')], 0), hashint8extended(-4294967297, 0)"
-)
-FAST_HASH = "hash_array_extended(array[{}], 0)"
-INTEGER_KEYS = (["smallint"], ["integer"], ["bigint"])
-PORTABLE_HASH = "('x' || substr(md5({}), 1, 16))::bit(64)::bigint"
 
 
 @dataclass(frozen=True)
@@ -33,15 +24,14 @@ class Side:
     rows: sql.Composable
     columns: tuple[Column, ...]
     key: tuple[Column, ...]
-    hash: str
+    hashing: Hashing
     is_pending_change: sql.Composable
     is_pending_row: sql.Composable
     watermark: sql.Composable
 
     def digest(self, parts: Sequence[sql.Composable]) -> sql.Composed:
         """Return the 64-bit hash of a row of `parts`."""
-        row = sql.SQL("record_send(row({}))").format(sql.SQL(", ").join(parts))
-        return sql.SQL(self.hash).format(row)
+        return self.hashing.row(parts)
 
     @property
     def row_digest(self) -> sql.Composed:
@@ -49,35 +39,14 @@ class Side:
         return self.digest([sql.Identifier("compared", column.name) for column in self.columns])
 
     @property
-    def key_digest(self) -> sql.Composed:
+    def key_digest(self) -> sql.Composable:
         """Return the hash of the key, or of the whole row where there is no key. Keys that share one are told apart."""
-        if not self.key:
-            return self.row_digest
-        if [column.raw_type for column in self.key] in INTEGER_KEYS and self.hash == FAST_HASH:
-            # A fifth less time for the whole scan, and a clash, which this hash has, does no harm here.
-            # A key that is null (a view may have one) lands in a bucket like any other.
-            hashed = sql.SQL("coalesce(hashint8extended({}, 0), 0)")
-            return hashed.format(key_values(self.key)[0])
-        return self.digest(key_values(self.key))
+        return self.hashing.key("compared", self.key) if self.key else self.row_digest
 
     @property
     def bucket(self) -> sql.Composed:
         """Return the number of the row's bucket."""
-        return sql.SQL("({} & {})::integer").format(self.key_digest, sql.Literal(BUCKETS - 1))
-
-
-def key_values(key: Sequence[Column]) -> list[sql.Composable]:
-    """Return the key's columns in a form in which equal keys are equal byte by byte: 1.0 and 1.00 are one key."""
-    return [
-        sql.SQL("trim_scale({})" if _is_numeric(column) else "{}").format(
-            sql.Identifier("compared", column.name)
-        )
-        for column in key
-    ]
-
-
-def _is_numeric(column: Column) -> bool:
-    return column.raw_type.startswith("numeric") and not column.raw_type.endswith("[]")
+        return bucket_of(self.key_digest)
 
 
 def source_rows(plan: TablePlan, columns: Sequence[Column]) -> sql.Composed:
@@ -86,22 +55,12 @@ def source_rows(plan: TablePlan, columns: Sequence[Column]) -> sql.Composed:
 
 
 def raw_rows(plan: TablePlan, columns: Sequence[Column]) -> sql.Composed:
-    """Return the query for raw's live rows."""
-    names = sql.SQL(", ").join(sql.Identifier(column.name) for column in columns)
-    return sql.SQL("select {} from {} where _deleted_at is null").format(names, plan.raw)
-
-
-def buckets(side: Side) -> sql.Composed:
-    """Return the one scan: bucket, rows, sum of row hashes. A sum, as equal changes would cancel in an xor."""
-    # The sum of bigint is numeric: it does not overflow. The join is for the planner: it takes each value of a bare
-    # expression for a group of its own, and would then not let parallel workers add up.
-    return sql.SQL(
-        "select buckets.number, count(*), sum({digest}) from ({rows}) as compared "
-        "inner join generate_series(0, {last}) as buckets (number) on buckets.number = {bucket} "
-        "group by buckets.number"
-    ).format(
-        bucket=side.bucket, digest=side.row_digest, rows=side.rows, last=sql.Literal(BUCKETS - 1)
+    """Return the query for raw's live rows, in the source's types: a column that grew there may not have here yet."""
+    names = sql.SQL(", ").join(
+        sql.SQL("{0}::{1} as {0}").format(sql.Identifier(c.name), sql.SQL(c.raw_type))
+        for c in columns
     )
+    return sql.SQL("select {} from {} where _deleted_at is null").format(names, plan.raw)
 
 
 def keys_of(side: Side, wanted: Sequence[int]) -> sql.Composed:
@@ -153,7 +112,9 @@ def columns_of(
 
 
 def _key_texts(key: Sequence[Column]) -> sql.Composed:
-    parts = sql.SQL(", ").join(sql.SQL("{}::text").format(value) for value in key_values(key))
+    parts = sql.SQL(", ").join(
+        sql.SQL("{}::text").format(value) for value in key_values("compared", key)
+    )
     return sql.SQL("array[{}]").format(parts)
 
 

@@ -138,5 +138,5 @@ def test_servers_that_hash_differently_agree_on_md5(
 ) -> None:
     with source_connection.cursor() as origin, warehouse_connection.cursor() as target:
         assert buckets.common_hashing(origin, target) == buckets.Hashing(is_fast=True)
-        monkeypatch.setattr(buckets, "_PROBE", "select pg_backend_pid()")
+        monkeypatch.setattr(buckets, "PROBE", "select pg_backend_pid()")
         assert buckets.common_hashing(origin, target) == buckets.Hashing(is_fast=False)

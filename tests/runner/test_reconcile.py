@@ -23,8 +23,8 @@ from test_load import Shop
 
 from runner.connect import connect
 from runner.contract import Contract, Problem, TableSpec
+from runner.load import buckets
 from runner.load.state import recorded_run
-from runner.reconcile import statements
 from runner.reconcile.engine import Wishes, reconcile_table, reconcile_tables
 from runner.reconcile.outcome import Reconciliation
 from runner.reconcile.repair import repair_table
@@ -498,7 +498,7 @@ def test_tables_that_cannot_be_compared_say_why_and_do_not_stop_the_others(fille
 
 def test_the_portable_hash_finds_the_same(filled: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """Servers that answer the probe differently are compared by md5."""
-    monkeypatch.setattr(statements, "PROBE", "select pg_backend_pid()")
+    monkeypatch.setattr(buckets, "PROBE", "select pg_backend_pid()")
     assert look(filled).status == "ok"
     spoil(filled, "update raw.item set name = null where id = 500")
     assert names(look(filled)) == {("different", ("500",), ("name",))}
@@ -557,7 +557,7 @@ def test_an_older_server_as_source_hashes_alike(
     )
     old.load_one(FULL)
     assert look(old, FULL).status == "ok"
-    assert rows(old.source, statements.PROBE) == rows(old.warehouse, statements.PROBE)
+    assert rows(old.source, buckets.PROBE) == rows(old.warehouse, buckets.PROBE)
     spoil(old, "update raw.item set f = f + 1e-9 where id = 400")
     result = look(old, FULL)
     assert names(result) == {("different", ("400",), ("f",))}

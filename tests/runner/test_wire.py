@@ -379,8 +379,9 @@ def test_another_session_ends_the_copy(sides: Sides, side: str, how: str, query:
     assert time.monotonic() - started < 5
     timer.join()
     assert is_connection_error(caught.value) == (how == "terminate")
-    wanted = "user request" if how == "cancel" else "administrator command"
-    assert wanted in str(caught.value)
+    # A backend that is ended while it waits to send says nothing: it would break the message under way.
+    wanted = ("user request",) if how == "cancel" else ("administrator command", "server closed it")
+    assert any(words in str(caught.value) for words in wanted)
     sides.close()
     assert sides.other("warehouse", "select count(*) from target") == [(0,)]
 
