@@ -65,13 +65,15 @@ resolved as (
     where types.typtype = 'd' or (types.is_array and not resolved.in_array)
 ),
 -- Types that another server understands. Category Z is PostgreSQL's own (pg_node_tree and such: it sends them, but
--- takes them from nobody); reg* and aclitem are numbers that mean something in one catalog only.
+-- takes them from nobody); reg* and aclitem are numbers that mean something in one catalog only; and an
+-- empty tsquery or vector it sends in a form that it refuses itself.
 leaves as (
     select
         resolved.*,
         types.typnamespace = 'pg_catalog'::regnamespace and types.typtype in ('b', 'r', 'm')
             and types.typsend <> 0 and types.typreceive <> 0 and not types.is_array
             and types.typname not like 'reg%%'
+            and types.typname not in ('tsquery', 'int2vector', 'oidvector')
             and (types.typcategory <> 'Z' or types.typname = 'char') as is_known
     from resolved
     inner join types on resolved.type_oid = types.oid

@@ -149,6 +149,7 @@ def explained() -> Iterator[None]:
         raise as_haven_error(error) from None
 
 
+_TOO_LARGE = "PostgreSQL moves no row of more than 1 GB; leave a column out with `exclude`, or load a view that cuts it"
 # What to do about some failures: their class, a sign of them in their text, and the advice.
 _ADVICE = (
     (
@@ -173,13 +174,9 @@ _ADVICE = (
         "",
         "the warehouse's encoding lacks it; make the warehouse a database with encoding UTF8",
     ),
-    (
-        # How servers say it differs by version: "string buffer exceeds maximum …", "out of memory (Cannot enlarge …)".
-        psycopg2.errors.ProgramLimitExceeded,
-        "string buffer",
-        "PostgreSQL sends no row of more than 1 GB; leave a column out with `exclude`, or load a view "
-        "that cuts it",
-    ),
+    # A row that is sent is one message; one that is taken is one piece of memory.
+    (psycopg2.errors.ProgramLimitExceeded, "string buffer", _TOO_LARGE),
+    (psycopg2.errors.InternalError_, "invalid memory alloc request size", _TOO_LARGE),
 )
 
 

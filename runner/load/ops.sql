@@ -1,5 +1,5 @@
 -- The runner's own state. Idempotent: run whenever this file has changed, under an advisory lock. A later column
--- comes as `alter table … add column if not exists`.
+-- comes as `alter table ... add column if not exists`.
 create schema if not exists ops;
 
 create sequence if not exists ops.load_id_seq as bigint;

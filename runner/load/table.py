@@ -136,9 +136,10 @@ def _advance_watermark(
         sql.Literal(highest), sql.Literal(plan.watermark_from), kind=kind
     )
     if plan.is_time:
-        watermark = sql.SQL("least({}, {}::timestamptz::{})").format(
-            watermark, sql.Literal(bound), kind
-        )
+        # `least` passes over a null: without any row there is no watermark, rather than the bound.
+        watermark = sql.SQL(
+            "case when {0} is not null then least({0}, {1}::timestamptz::{2}) end"
+        ).format(watermark, sql.Literal(bound), kind)
     warehouse.execute(
         sql.SQL(
             "insert into ops.watermarks "

@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
@@ -24,6 +25,8 @@ from psycopg2.extensions import connection as PgConnection
 
 from runner import embedded
 from runner.connect import connect
+from runner.embedded import place
+from runner.embedded.server import free_port
 from runner.settings import Connection, read_state
 
 ROOT = Path(__file__).parents[2]
@@ -162,7 +165,7 @@ class Databases:
         """Return a connection to a new, empty database of that side's cluster."""
         cluster = self._source if side == "source" else self._warehouse
         fresh = replace(cluster, dbname=f"test_{uuid4().hex[:12]}")
-        self._execute(cluster, "create database {}", fresh.dbname)
+        self.execute(cluster, "create database {}", fresh.dbname)
         self._made.append(fresh)
         return fresh
 
@@ -170,10 +173,10 @@ class Databases:
         """Drop what was made; sessions left open by a failed test are ended."""
         for fresh in self._made:
             cluster = self._source if fresh.side == "source" else self._warehouse
-            self._execute(cluster, "drop database if exists {} with (force)", fresh.dbname)
+            self.execute(cluster, "drop database if exists {} with (force)", fresh.dbname)
 
     @staticmethod
-    def _execute(cluster: Connection, statement: str, name: str) -> None:
+    def execute(cluster: Connection, statement: str, name: str) -> None:
         session = connect(cluster)
         session.autocommit = True
         with session.cursor() as cursor:
@@ -215,6 +218,47 @@ def warehouse_connection(warehouse_settings: Connection) -> Iterator[PgConnectio
     session = connect(warehouse_settings)
     yield session
     session.close()
+
+
+DEBIAN_15 = Path("/usr/lib/postgresql/15/bin")
+
+
+@pytest.fixture(scope="session")
+def debian_server() -> Iterator[Connection]:
+    """A PostgreSQL 15 server of the system's package, as a second version beside the embedded 18."""
+    if not (DEBIAN_15 / "initdb").is_file():
+        pytest.skip(f"no PostgreSQL 15 in {DEBIAN_15}")
+    account = place.account()  # as root: a system user, as PostgreSQL refuses to be root
+    folder = Path(tempfile.mkdtemp(prefix="haven-pg15-"))
+
+    def run(program: str, *args: str) -> None:
+        command = [str(DEBIAN_15 / program), "-D", str(folder / "data"), *args]
+        # Not a pipe: the server inherits it, and it would never end.
+        done = subprocess.run(command, cwd="/", stdout=subprocess.DEVNULL, check=False, **account)
+        assert done.returncode == 0, program
+
+    try:
+        if account:
+            os.chown(folder, account["user"], account["group"])
+        port = free_port()
+        run("initdb", "-U", "haven", "-A", "trust", "--no-sync", "--encoding=UTF8", "--locale=C")
+        options = (
+            f"-p {port} -c listen_addresses=127.0.0.1 -c fsync=off -c unix_socket_directories="
+        )
+        run("pg_ctl", "-l", str(folder / "log"), "-w", "-s", "-o", options, "start")
+        yield Connection("source", "127.0.0.1", port, "haven", "unused", "postgres", "disable")
+        run("pg_ctl", "-w", "-s", "-m", "immediate", "stop")
+    finally:
+        shutil.rmtree(folder)
+
+
+@pytest.fixture
+def debian_source(debian_server: Connection) -> Iterator[Connection]:
+    """An empty database of the PostgreSQL 15 server."""
+    fresh = replace(debian_server, dbname=f"test_{uuid4().hex[:12]}")
+    Databases.execute(debian_server, "create database {}", fresh.dbname)
+    yield fresh
+    Databases.execute(debian_server, "drop database {} with (force)", fresh.dbname)
 
 
 def copy_project(target: Path) -> Path:
