@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import psycopg2
 
 from benchmarks import cluster, page, table
 from benchmarks.measure import CommandFailed
-from benchmarks.parts import bulk, growth, incremental, nothing, peers, values, workers
+from benchmarks.parts import bulk, growth, incremental, nothing, peers, reconcile, values, workers
 from benchmarks.trials import say
 from runner import embedded
 
@@ -29,10 +30,10 @@ PARTS = {
     "growth": growth,
     "peers": peers,
     "values": values,
+    "reconcile": reconcile,
     "nothing": nothing,
     "incremental": incremental,
 }
-FIXED_SECONDS = 20
 
 
 def main() -> None:
@@ -42,10 +43,12 @@ def main() -> None:
     unknown = sorted(set(names) - set(PARTS))
     if unknown:
         sys.exit(f"no part {unknown[0]!r}: known are {', '.join(PARTS)}")
-    if not options.render:
-        _measure([name for name in PARTS if name in names], options)
+    chosen = [] if options.render else [name for name in PARTS if name in names]
+    failed = _measure(chosen, options) if chosen else []
     page.write(options.results, options.docs)
     say(f"wrote {options.docs.name}/performance.md and performance.svg")
+    if failed:
+        sys.exit(f"error: failed, its last results were kept: {', '.join(failed)}")
 
 
 def _options() -> argparse.Namespace:
@@ -61,7 +64,9 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _measure(names: list[str], options: argparse.Namespace) -> None:
+def _measure(names: list[str], options: argparse.Namespace) -> list[str]:
+    """Run the parts in clusters of their own; return the ones that failed, whose last results are kept."""
+    failed: list[str] = []
     rows, runs = options.rows, options.runs
     say(f"{', '.join(names)}: {rows:,} rows, {runs} runs, about {_minutes(names, rows, runs)} min")
     options.results.mkdir(parents=True, exist_ok=True)
@@ -76,22 +81,27 @@ def _measure(names: list[str], options: argparse.Namespace) -> None:
             for name in names:
                 say(f"part {name}")
                 started = time.monotonic()
-                found = PARTS[name].run(bench, rows, runs)
+                try:
+                    found = PARTS[name].run(bench, rows, runs)
+                except (CommandFailed, cluster.WrongResult, psycopg2.Error) as error:
+                    say(f"part {name} failed: {error}")
+                    failed.append(name)
+                    continue
                 _keep(options.results, name, bench, rows, runs, found)
                 say(f"part {name} done in {time.monotonic() - started:.0f} s")
-        except (CommandFailed, cluster.WrongResult, cluster.NotEnoughDisk) as error:
+        except cluster.NotEnoughDisk as error:
             sys.exit(f"error: {error}")
         finally:
             embedded.down(home, delete=True)
+    return failed
 
 
 def _minutes(names: list[str], rows: int, runs: int) -> int:
     """Return a rough estimate, in minutes, from what a slow machine of two cores takes."""
-    millions = rows / 1_000_000
-    seconds = sum(
-        FIXED_SECONDS + getattr(PARTS[n], "SECONDS", 0) + PARTS[n].SECONDS_PER_MILLION * millions * runs
-        for n in names
-    )  # fmt: skip
+    seconds = 0.0
+    for part in (PARTS[name] for name in names):
+        trials = min(runs, part.MAX_RUNS)
+        seconds += part.SECONDS + part.SECONDS_PER_MILLION * trials * rows / 1_000_000
     return max(1, round(seconds / 60))
 
 

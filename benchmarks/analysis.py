@@ -9,6 +9,9 @@ from benchmarks.figures import Row
 Results = dict[str, dict[str, Any]]
 MEMORY_GOAL_MB = 150
 NOTHING_GOAL_S = 2.0
+GOAL_ROWS, GOAL_RUNS = 5_000_000, 5
+# What does not grow with the rows asked for.
+UNSCALED = ("values", "nothing")
 
 
 def goals(results: Results) -> str:
@@ -69,6 +72,16 @@ def goals(results: Results) -> str:
         lines.append(
             f"| Haven's peak memory in all of it | under {MEMORY_GOAL_MB} MB | {max(peaks):.0f} MB |"
         )
+    small = {
+        f"{part['rows']:,} rows and {part['runs']} trials"
+        for name, part in results.items()
+        if name not in UNSCALED and (part["rows"] < GOAL_ROWS or part["runs"] < GOAL_RUNS)
+    }
+    if lines and small:
+        lines.append(
+            f"\n**The goals are for {GOAL_ROWS:,} rows and {GOAL_RUNS} trials; these figures are of a smaller run "
+            f"({'; '.join(sorted(small))})**, in which start-up and chance weigh more."
+        )
     return (
         "## In short\n\n| what | goal | measured |\n|---|---|---|\n" + "\n".join(lines) + "\n"
         if lines
@@ -125,9 +138,9 @@ def peers(part: dict[str, Any]) -> str:
         if row.ratio and not row.is_haven and entry is not part["entries"][0]:
             said.append(f"{(best.rows / best.median) / (row.rows / row.median):.1f} of {row.name}")
     return (
-        f"\nHaven's best rows a second, as multiples of the others': {'; '.join(said)}. Haven and the pipe "
-        f"make the primary key; the "
-        "others make what they make by themselves when told the key.\n"
+        f"\nHaven's best rows a second, as multiples of the others': {'; '.join(said)}. Haven, the pipe "
+        "and pandas' script make the primary key; the others are told the key and make one or not, as the "
+        "last column says.\n"
         if said
         else ""
     )

@@ -50,9 +50,6 @@ def bulk_pipe(
 def bulk(bench: Bench, rows: int) -> list[Method]:
     """Return the psql methods of the bulk table, but for the baseline; and postgres_fdw."""
 
-    def make_key_first() -> None:
-        bench.execute(bench.warehouse, table.ddl(COPY, key=True))
-
     def into_key() -> list[Pipe]:
         copy = f"copy {COPY} from stdin (format binary)"
         return [bench.psql_pipe(f"copy ({select()}) to stdout (format binary)", copy)]
@@ -68,7 +65,7 @@ def bulk(bench: Bench, rows: int) -> list[Method]:
             "psql COPY binary, the key is there before the rows",
             into_key,
             COPY,
-            make_key_first,
+            lambda: bench.prepare(table.ddl(COPY, key=True)),
             runs=3,
         ),
         Method("postgres_fdw, insert … select", lambda: [foreign(bench)], COPY, runs=3),
@@ -92,7 +89,7 @@ def scripts(bench: Bench, rows: int) -> list[Method]:
                 Pipe(((sys.executable, "-m", script, how, str(some)),), bench.environment())
             ],
             COPY,
-            lambda: bench.execute(bench.warehouse, table.ddl(COPY)) and None,
+            lambda: bench.prepare(table.ddl(COPY)),
             rows=some,
             runs=1,
             note=f"{some:,} rows only",

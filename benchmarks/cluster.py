@@ -62,6 +62,10 @@ class Bench:
                     cursor.execute(statement)
                 return cursor.fetchall() if cursor.description else []
 
+    def prepare(self, *statements: str) -> None:
+        """Run SQL in the warehouse before a trial."""
+        self.execute(self.warehouse, *statements)
+
     def checkpoint(self) -> None:
         """Write out what earlier trials left, so that it does not burden the next one."""
         for target in (self.source, self.warehouse):
@@ -78,7 +82,7 @@ class Bench:
     def _server_cpu(self) -> dict[str, float]:
         """Return CPU seconds of each server's sessions and parallel workers that ended."""
         time.sleep(REAPED_S)
-        spent = {}
+        spent: dict[str, float] = {}
         for one in embedded.status(self.home):
             used = psutil.Process(one.pid).cpu_times()
             spent[one.side] = used.children_user + used.children_system
@@ -152,6 +156,11 @@ class Bench:
         """Return row count and checksum of a relation; `names` are columns named otherwise there."""
         ((rows, checksum),) = self.execute(target, table.checksum(relation, where, names))
         return Shape(rows, checksum)
+
+    def has_key(self, relation: str) -> bool:
+        """Return whether a table of the warehouse has a primary key."""
+        query = f"select 1 from pg_index where indrelid = '{relation}'::regclass and indisprimary"
+        return bool(self.execute(self.warehouse, query))
 
     def check(self, method: str, relation: str, expected: Shape, where: str = "true") -> None:
         """Raise WrongResult unless the warehouse's `relation` is what it should be."""

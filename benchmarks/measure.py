@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 SAMPLE_S = 0.05
 TIMEOUT_S = 3600
@@ -22,10 +23,14 @@ class CommandFailed(Exception):
 
 @dataclass(frozen=True)
 class Pipe:
-    """Commands of which each one's output is the next one's input; `env` replaces the environment."""
+    """Commands of which each one's output is the next one's input; `env` replaces the environment.
+
+    `code` is the exit code with which the last one ends when all is well.
+    """
 
     commands: tuple[tuple[str, ...], ...]
     env: Mapping[str, str] = field(default_factory=dict)
+    code: int = 0
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,8 @@ def run(*pipes: Pipe, cwd: Path | None = None) -> Measured:
                     process.kill()
             seconds = time.monotonic() - started
             peak = sampler.stop()
-        if any(codes):
+        wanted = [code for pipe in pipes for code in (*[0] * (len(pipe.commands) - 1), pipe.code)]
+        if codes != wanted:
             raise CommandFailed(" ".join((_tail(errors), _tail(output), f"(exit codes {codes})")))
         output.seek(0)
         return Measured(
@@ -72,7 +78,7 @@ def _cpu_seconds() -> float:
 
 
 def _start(
-    pipe: Pipe, output: object, errors: object, cwd: Path | None
+    pipe: Pipe, output: IO[bytes], errors: IO[bytes], cwd: Path | None
 ) -> list[subprocess.Popen[bytes]]:
     started: list[subprocess.Popen[bytes]] = []
     for position, command in enumerate(pipe.commands, start=1):
@@ -82,8 +88,8 @@ def _start(
             cwd=cwd,
             env=dict(pipe.env),
             stdin=started[-1].stdout if started else subprocess.DEVNULL,
-            stdout=output if is_last else subprocess.PIPE,  # type: ignore[arg-type]
-            stderr=errors,  # type: ignore[arg-type]
+            stdout=output if is_last else subprocess.PIPE,
+            stderr=errors,
         )
         if started and started[-1].stdout:
             started[-1].stdout.close()  # else a reader that dies would never be noticed
@@ -91,9 +97,9 @@ def _start(
     return started
 
 
-def _tail(file: object) -> str:
-    file.seek(0)  # type: ignore[attr-defined]
-    return " ".join(file.read().decode(errors="replace").split())[-600:]  # type: ignore[attr-defined]
+def _tail(file: IO[bytes]) -> str:
+    file.seek(0)
+    return " ".join(file.read().decode(errors="replace").split())[-600:]
 
 
 class _Sampler:

@@ -8,45 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import analysis, chart, table
+from benchmarks import analysis, chart
 from benchmarks.figures import Row, cell, cpu_table, rows_of
+from benchmarks.prose import HEAD, RERUN
 
 Results = dict[str, dict[str, Any]]
-HEAD = """# How fast a load is
-
-Written by `make bench` from `benchmarks/results/*.json`; do not edit. Each part was run on its own: see "Where and
-when".
-"""
-COLUMNS = ", ".join(f"`{name}` {kind}" for name, kind in table.COLUMNS.items())
-RERUN = f"""
-## Run it again
-
-```bash
-make bench-peers                             # once: the other loaders, each in an environment of its own
-make bench                                   # everything, 5 million rows, 5 trials: over an hour
-ROWS=500000 RUNS=1 make bench                # a few minutes
-ONLY=bulk,nothing make bench                 # some parts; the others keep their last results
-```
-
-Parts: bulk, workers, growth, peers, values, nothing, incremental. The bench has two PostgreSQL clusters of its own in a
-temporary folder, made by the code of `haven up` with its settings (`synchronous_commit = off`, fsync on, `wal_level =
-logical`, `max_wal_size = 4GB`, `shared_buffers` a 16th of memory, at most 2 GB), but autovacuum off, as it would start
-in the middle of some trial.
-
-## What is measured
-
-- The table is orders-like, about 100 bytes a row: {COLUMNS}; key `{table.KEY}`.
-- Seconds are those of whole commands, start-up included: one `haven load`, one `psql | psql`, one Python process, one
-  run of the other loader. "Engine" is what Haven itself says for a table, without the start-up, of which work by hand
-  in psql has next to none.
-- Trials alternate (A B C A B C …) after a checkpoint on both sides; copies are dropped in between. Figures are medians.
-  The speed is a method's rows a second divided by the baseline's, so above 1 is faster; in brackets the lowest and the
-  highest of the single rounds.
-- After every trial the copy's row count and a checksum of all columns are compared with the source's, cast to the
-  source's types. A wrong copy stops the bench; another loader's is shown as wrong instead of a time.
-- Memory is the sum of the resident memory of all processes of the client, sampled 20 times a second, at its highest;
-  the servers are not counted.
-"""
 
 
 def write(results_folder: Path, docs: Path) -> None:
@@ -73,6 +39,7 @@ def _sections(results: Results) -> list[str]:
         _peers(results.get("peers")),
         _incremental(results.get("incremental")),
         _nothing(results.get("nothing")),
+        _reconcile(results.get("reconcile")),
         _values(results.get("values")),
     ]
 
@@ -163,6 +130,29 @@ def _nothing(part: dict[str, Any] | None) -> str:
     )
 
 
+def _reconcile(part: dict[str, Any] | None) -> str:
+    if part is None:
+        return ""
+    lines = [
+        "| | by hand, seconds | haven reconcile, seconds | times | peak MB |",
+        "|---|---|---|---|---|",
+    ]
+    for hand, ours in part["cases"]:
+        ourselves, theirs = Row.of(ours, None), Row.of(hand, None)
+        what = ours["name"].split(": ", 1)[1]
+        times = f"{ourselves.median / theirs.median:.2f}"
+        lines.append(
+            f"| {what} | {theirs.seconds} | {ourselves.seconds} | {times} | {ourselves.peak} |"
+        )
+    return (
+        f"## What differs, {part['rows']:,} rows\n\n"
+        "Whole commands. By hand is `count(*), sum(hashtext(t::text))` on both sides at once: it tells that something "
+        "differs, not what; `haven reconcile` names the keys and columns.\n\n"
+        + "\n".join(lines)
+        + "\n"
+    )
+
+
 def _values(part: dict[str, Any] | None) -> str:
     if part is None:
         return ""
@@ -176,7 +166,7 @@ def _values(part: dict[str, Any] | None) -> str:
         "## What arrives as it was\n\n"
         "Found by running each loader on small tables, one kind of value each: exact (value and type), the "
         "value in another "
-        "type, or what became of it. Loaders' defaults; a failed load is one that ends with an error.\n\n"
+        "type, or what became of it. Settings as above; a failed load is one that ends with an error.\n\n"
         + "\n".join(lines)
         + "\n"
     )

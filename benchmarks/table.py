@@ -42,7 +42,7 @@ def fill(relation: str, rows: int) -> str:
     {ddl(relation, key=True)};
     insert into {relation}
     select
-        n, n * 7919 % 50000, (n * 31 % 100000) / 100.0,
+        n, n * 7919::bigint % 50000, (n * 31::bigint % 100000) / 100.0,
         (array['paid', 'shipped', 'delivered'])[n % 3 + 1], (n % 7 + 1)::int, n % 11 = 0,
         case when n % 5 > 0 then 'note number ' || n end,
         '2024-01-01 00:00+00'::timestamptz + n * interval '1 second',

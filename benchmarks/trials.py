@@ -13,9 +13,10 @@ from benchmarks.cluster import Bench, WrongResult
 from benchmarks.measure import CommandFailed, Measured, Pipe
 from benchmarks.table import Shape
 
+NO_KEY = "makes no primary key"
 SCHEMAS = (
     "raw", "raw_sweep", "raw_ignore", "raw_values", "raw_happenings", "by_hand", "peer",
-    "peer_staging",
+    "peer_staging", "_bruin_staging",
 )  # fmt: skip
 
 
@@ -95,6 +96,8 @@ def one_trial(
         result.error = _essence(str(error))
         say(f"  {method.name}: {result.error}")
         return
+    if method.is_peer and not bench.has_key(method.relation) and NO_KEY not in result.note:
+        result.note = "; ".join(text for text in (result.note, NO_KEY) if text)
     result.add(done, servers)
     peak = f", {done.peak_mb:.0f} MB" if done.peak_mb else ""
     say(f"  {method.name}: {done.seconds:.2f} s{peak}")

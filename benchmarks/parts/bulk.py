@@ -11,8 +11,8 @@ from benchmarks.parts import haven
 from benchmarks.table import Shape
 from benchmarks.trials import Method, Result, clean, compare, one_trial, say
 
-# How long one trial takes, in seconds for a million rows; for the estimate only.
-SECONDS_PER_MILLION = 45
+# For the estimate only, on a machine of two cores: a trial for a million rows, and once; at most so many trials.
+SECONDS_PER_MILLION, SECONDS, MAX_RUNS = 30, 80, 100
 
 
 def baseline(bench: Bench) -> Method:
@@ -40,9 +40,10 @@ def run(bench: Bench, rows: int, runs: int) -> dict[str, Any]:
 
 def _reloads(bench: Bench, project: Path, rows: int, runs: int, expected: Shape) -> list[Result]:
     """Time `haven load --full` into a raw table that exists with its key: emptied before, or equal to the source."""
-    full = {"project": project, "options": ("--full",)}
-    emptied = haven.load(bench, name="haven load --full, raw emptied, its key in place", **full)
-    equal = haven.load(bench, name="haven load --full, nothing changed", **full)
+    emptied, equal = (
+        haven.load(bench, project, name=f"haven load --full, {what}", options=("--full",))
+        for what in ("raw emptied, its key in place", "nothing changed")
+    )
     results = [Result(m.name, rows, is_haven=True) for m in (emptied, equal)]
     clean(bench)
     bench.measured(bench.haven(project))

@@ -14,7 +14,7 @@ from benchmarks.cluster import Bench
 from benchmarks.measure import Pipe
 from benchmarks.trials import Method, Result, clean, one_trial, say
 
-SECONDS_PER_MILLION = 60
+SECONDS_PER_MILLION, SECONDS, MAX_RUNS = 45, 30, 100
 FIND_DELETES = "haven load, deleted rows found too (the default)"
 NO_DELETES = "haven load, deletes: ignore (the same work as by hand)"
 

@@ -13,8 +13,7 @@ from benchmarks.measure import Pipe
 from benchmarks.measure import run as run_pipe
 from benchmarks.trials import Result, say
 
-SECONDS_PER_MILLION = 0
-SECONDS = 60
+SECONDS_PER_MILLION, SECONDS, MAX_RUNS = 0, 40, 100
 FOLDERS = ("analyses", "macros", "models", "offline_packages", "seeds", "snapshots")
 FILES = ("dbt_project.yml", "packages.yml", "profiles.yml")
 DATABASE = "nothing"
