@@ -9,10 +9,10 @@ SCALE ?= 1
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-packages lint format docs bench clean
+.PHONY: help setup demo test test-packages lint format docs bench bench-peers clean
 
 help: ## Show what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -44,8 +44,11 @@ format: $(STAMP) ## Format Python and SQL
 docs: $(STAMP) ## Write the dbt docs, the DAG and the reports to target/reports
 	@$(BIN)/haven report
 
-bench: $(STAMP) ## Run the benchmarks
-	@$(BIN)/python benchmarks/load.py
+bench: $(STAMP) ## Measure the loads and write docs/performance.md (ROWS, RUNS, ONLY choose less)
+	@$(BIN)/python -m benchmarks
+
+bench-peers: $(STAMP) ## Install the other loaders that `make bench` compares with, each apart
+	@$(BIN)/python -m benchmarks.install
 
 clean: ## Stop and remove the embedded databases and all that was made here
 	@if [ -x $(BIN)/haven ]; then $(BIN)/haven down --delete; fi
