@@ -9,7 +9,7 @@ SCALE ?= 1
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-packages lint format docs bench clean
+.PHONY: help setup demo test test-packages lint format docs bench crash clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ docs: $(STAMP) ## Write the dbt docs, the DAG and the reports to target/reports
 
 bench: $(STAMP) ## Run the benchmarks
 	@$(BIN)/python benchmarks/load.py
+
+crash: $(STAMP) ## Kill loads and servers at every point and at random, and check that nothing is lost (TRIALS=120 SEED=…)
+	@PYTHONPATH=tests/runner $(BIN)/python -m crash
 
 clean: ## Stop and remove the embedded databases and all that was made here
 	@if [ -x $(BIN)/haven ]; then $(BIN)/haven down --delete; fi
