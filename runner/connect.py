@@ -20,6 +20,7 @@ _TRANSIENT = (
     "starting up",
     "shutting down",
     "in recovery mode",
+    "not yet accepting connections",
     "too many clients",
     "remaining connection slots",
     "closed the connection unexpectedly",
