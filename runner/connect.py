@@ -13,6 +13,7 @@ from runner.errors import ConfigError, DataError, HavenError, UnreachableError
 from runner.settings import Connection
 
 CONNECT_TIMEOUT_S = 10
+_HAS_TRANSACTION_TIMEOUT = 170000
 # What libpq says when the same attempt may succeed a little later.
 _TRANSIENT = (
     "Connection refused",
@@ -21,10 +22,16 @@ _TRANSIENT = (
     "shutting down",
     "in recovery mode",
     "not yet accepting connections",
+    "not accepting connections",
     "too many clients",
+    "too many connections",
     "remaining connection slots",
     "closed the connection unexpectedly",
     "Connection reset",
+    "Connection timed out",
+    "No route to host",
+    "Network is unreachable",
+    "EOF detected",
     "Temporary failure in name resolution",
 )
 
@@ -36,7 +43,7 @@ def connect(target: Connection, *, application_name: str = "haven") -> PgConnect
         UnreachableError: no answer, or the login was refused.
     """
     try:
-        return psycopg2.connect(
+        session = psycopg2.connect(
             host=target.host,
             port=target.port,
             user=target.user,
@@ -54,17 +61,27 @@ def connect(target: Connection, *, application_name: str = "haven") -> PgConnect
             keepalives_interval=10,
             keepalives_count=3,
             tcp_user_timeout=60_000,
-            # Exact floats and one time zone and date style, whatever the server's defaults are.
+            # Exact floats, one time zone and one form of text, whatever the server's defaults are.
             options="-c timezone=UTC -c datestyle=ISO -c intervalstyle=postgres"
-            " -c extra_float_digits=1"
-            # A session that keeps a snapshot waits for the others; it must not be ended for that.
-            " -c idle_in_transaction_session_timeout=0",
+            " -c extra_float_digits=1 -c bytea_output=hex -c lc_monetary=C -c xmlbinary=base64"
+            # Fragments of XML are values too; rows that a policy hides are an error, never left out in silence.
+            " -c xmloption=content -c row_security=off"
+            # A session that keeps a snapshot or a lock waits for the others; it must not be ended for that.
+            " -c idle_in_transaction_session_timeout=0 -c idle_session_timeout=0",
         )
+        if (
+            session.server_version >= _HAS_TRANSACTION_TIMEOUT
+        ):  # older ones refuse the name at login
+            session.autocommit = True
+            with session.cursor() as cursor:
+                cursor.execute("set transaction_timeout = 0")
+            session.autocommit = False
     except psycopg2.OperationalError as error:
         message = str(error)
         raise UnreachableError(
             explain(target, message), is_transient=any(sign in message for sign in _TRANSIENT)
         ) from None
+    return session
 
 
 def explain(target: Connection, message: str) -> str:
@@ -132,6 +149,40 @@ def explained() -> Iterator[None]:
         raise as_haven_error(error) from None
 
 
+# What to do about some failures: their class, a sign of them in their text, and the advice.
+_ADVICE = (
+    (
+        psycopg2.errors.LockNotAvailable,
+        "",
+        "another session held the table for longer than HAVEN_LOCK_TIMEOUT allows; see who in "
+        "pg_stat_activity, then load it again",
+    ),
+    (
+        psycopg2.errors.DiskFull,
+        "",
+        "the disk is full; nothing of the table was kept, so free some and run it again",
+    ),
+    (
+        psycopg2.errors.CharacterNotInRepertoire,
+        "",
+        "the text is not of the encoding that its database declares; mend it in the source, or load a "
+        "view that does",
+    ),
+    (
+        psycopg2.errors.UntranslatableCharacter,
+        "",
+        "the warehouse's encoding lacks it; make the warehouse a database with encoding UTF8",
+    ),
+    (
+        # How servers say it differs by version: "string buffer exceeds maximum …", "out of memory (Cannot enlarge …)".
+        psycopg2.errors.ProgramLimitExceeded,
+        "string buffer",
+        "PostgreSQL sends no row of more than 1 GB; leave a column out with `exclude`, or load a view "
+        "that cuts it",
+    ),
+)
+
+
 def as_haven_error(error: psycopg2.Error) -> HavenError:
     """Return the failure of a statement as the error the command line shows; one line, no password."""
     text = " ".join((error.diag.message_primary or str(error)).split())
@@ -144,14 +195,8 @@ def as_haven_error(error: psycopg2.Error) -> HavenError:
         return ConfigError(f"{text}: grant it to the role that connects (see `haven doctor`)")
     if is_connection_error(error):
         return UnreachableError(f"the connection broke: {text}; run it again", is_transient=True)
-    if isinstance(error, psycopg2.errors.LockNotAvailable):
-        return DataError(
-            f"{text}: another session held the table for longer than HAVEN_LOCK_TIMEOUT allows; "
-            "see who in pg_stat_activity, then load it again"
-        )
-    if isinstance(error, psycopg2.errors.DiskFull):
-        return DataError(
-            f"the warehouse's disk is full ({text}): nothing was kept; free some and run it again"
-        )
+    for kind, sign, advice in _ADVICE:
+        if isinstance(error, kind) and sign in text:
+            return DataError(f"{text}: {advice}")
     detail = error.diag.message_detail
     return DataError(f"{text} ({' '.join(detail.split())})" if detail else text)

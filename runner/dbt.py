@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +13,8 @@ from runner.errors import ConfigError
 
 # dbt's own exit codes: 0 all well, 1 a node failed, 2 dbt could not run at all.
 DBT_NODE_FAILED = 1
+# How long dbt may take to cancel its queries when the run is stopped.
+GRACE_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -75,9 +78,22 @@ def follow_dbt(
         stderr=subprocess.STDOUT,
         text=True,
     ) as process:
-        for line in process.stdout or ():
-            on_line(line.rstrip("\n"))
+        try:
+            for line in process.stdout or ():
+                on_line(line.rstrip("\n"))
+        except BaseException:
+            _interrupt(process)
+            raise
     return process.returncode
+
+
+def _interrupt(process: subprocess.Popen[str]) -> None:
+    """End dbt as Ctrl-C does, so that it cancels its queries; kill it if that takes too long."""
+    process.send_signal(signal.SIGINT)
+    try:
+        process.wait(GRACE_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
 
 
 def dbt_env(env: Mapping[str, str], project_dir: Path) -> dict[str, str]:

@@ -8,6 +8,7 @@ import sys
 from datetime import UTC, datetime
 
 LOGGER = logging.getLogger("haven")
+_bound: dict[str, object] = {}
 
 
 class _JsonFormatter(logging.Formatter):
@@ -18,6 +19,7 @@ class _JsonFormatter(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "message": record.getMessage(),
+            **_bound,
             **getattr(record, "fields", {}),
         }
         return json.dumps(entry, default=str)
@@ -30,6 +32,11 @@ def configure(*, as_json: bool) -> None:
     LOGGER.handlers[:] = [handler]
     LOGGER.setLevel(logging.INFO)
     LOGGER.propagate = False
+
+
+def bind(**fields: object) -> None:
+    """Have every line from now on carry `fields`, in JSON form only."""
+    _bound.update(fields)
 
 
 def is_json() -> bool:

@@ -23,7 +23,8 @@ from runner.packages.installed import read_installed
 from runner.packages.project import read_project
 from runner.settings import Settings, Side, load_settings, state_file
 
-OLDEST_SERVER = 160000  # PostgreSQL 16, as server_version_num counts
+# The oldest PostgreSQL that is tested on each side.
+OLDEST_SERVER: dict[Side, int] = {"source": 15, "warehouse": 16}
 OLDEST_PYTHON = (3, 11)
 LEAST_FREE_GIB = 1.0
 PRIVATE_MODE = 0o077
@@ -116,10 +117,10 @@ def _server_version(cursor: PgCursor, side: Side) -> Check:
         "select current_setting('server_version_num')::int, current_setting('server_version')"
     )
     number, text = cursor.fetchone()  # type: ignore[misc]
-    is_ok = number >= OLDEST_SERVER
-    return Check(
-        f"{side} version", is_ok, f"PostgreSQL {text}" + ("" if is_ok else ": needs 16 or newer")
-    )
+    oldest = OLDEST_SERVER[side]
+    is_ok = number // 10_000 >= oldest
+    hint = "" if is_ok else f": needs {oldest} or newer"
+    return Check(f"{side} version", is_ok, f"PostgreSQL {text}{hint}")
 
 
 def _read_privilege(cursor: PgCursor) -> Check:

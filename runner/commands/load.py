@@ -6,7 +6,7 @@ import json
 import secrets
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,7 +25,7 @@ from rich.progress import (
 from rich.table import Table
 
 from runner import log
-from runner.contract import read_contract
+from runner.contract import Contract, read_contract
 from runner.errors import ConfigError
 from runner.load.engine import load_tables, plan_tables
 from runner.load.outcome import LoadRequest, TableOutcome
@@ -111,8 +111,10 @@ def load_request(settings: Settings, *, workers: int, retry_now: bool) -> LoadRe
 
 
 def new_run_id() -> str:
-    """Return an id that sorts by time: 20260701T060000Z-1f3a."""
-    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
+    """Return an id that sorts by time: 20260701T060000Z-1f3a. Every line logged from now on carries it."""
+    run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
+    log.bind(run_id=run_id)
+    return run_id
 
 
 def exit_code(outcomes: Sequence[TableOutcome]) -> int:
@@ -121,15 +123,27 @@ def exit_code(outcomes: Sequence[TableOutcome]) -> int:
 
 
 def load_project(
-    settings: Settings, tables: Sequence[str], request: LoadRequest, *, run: RunRecord
+    settings: Settings,
+    tables: Sequence[str],
+    request: LoadRequest,
+    *,
+    run: RunRecord,
+    on_loaded: Callable[[Contract, str], None] = lambda contract, snapshot: None,
 ) -> list[TableOutcome]:
-    """Load the chosen tables of the project, showing progress; `run` is the caller's `recorded_run`."""
+    """Load the chosen tables of the project, showing progress; `run` is the caller's `recorded_run`.
+
+    `on_loaded` gets the tables that were loaded and the source snapshot, while that can still be joined.
+    """
     contract = read_contract(read_manifest(settings)).select(tables)
     source, warehouse = settings.connection("source"), settings.connection("warehouse")
+
+    def loaded(snapshot: str, outcomes: Sequence[TableOutcome]) -> None:
+        good = {outcome.table for outcome in outcomes if outcome.error is None}
+        on_loaded(Contract(tuple(t for t in contract.tables if t.label in good), ()), snapshot)
+
     with _Progress(run.run_id) as progress:
-        return load_tables(
-            contract, source, warehouse, request, run=run, listener=progress.listener
-        )
+        listener = replace(progress.listener, on_loaded=loaded)
+        return load_tables(contract, source, warehouse, request, run=run, listener=listener)
 
 
 def _plan(
@@ -227,7 +241,9 @@ def show_outcomes(outcomes: Sequence[TableOutcome], *, run_id: str, as_json: boo
     _wide_console().print(table)
     for o in outcomes:
         if o.error:
-            log.error(f"error: {o.error}", table=o.table, exit_code=o.exit_code)
+            # What PostgreSQL says does not name the table.
+            where = "" if o.table in o.error else f"{o.table}: "
+            log.error(f"error: {where}{o.error}", table=o.table, exit_code=o.exit_code)
 
 
 def show_plan(
@@ -244,8 +260,9 @@ def show_plan(
             "watermark_from": p.watermark_from,
             "deletes": p.spec.deletes,
             "source_rows_estimate": p.rows_estimate,
-            "columns_added": [column.name for column in p.added],
-            "columns_dropped": list(p.dropped),
+            "columns_added": [column.name for column in p.drift.added],
+            "columns_widened": [column.name for column, _ in p.drift.widened],
+            "columns_dropped": [column.name for column in p.drift.dropped],
         }
         for p in plans
     ]

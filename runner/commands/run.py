@@ -26,11 +26,16 @@ from runner.commands.load import (
     say_retry,
     show_outcomes,
 )
+from runner.commands.reconcile import brief, explain, say_done
+from runner.commands.reconcile import exit_code as reconcile_code
+from runner.contract import Contract
 from runner.dbt import follow_dbt
 from runner.errors import ConfigError
 from runner.load.outcome import TableOutcome
 from runner.load.state import recorded_run
 from runner.packages import ensure_packages
+from runner.reconcile.engine import Wishes, reconcile_tables
+from runner.reconcile.outcome import Reconciliation
 from runner.report import build_reports
 from runner.report.result import ReportResult
 from runner.settings import Settings, load_settings
@@ -66,12 +71,13 @@ class _Summary:
     started_at: str
     packages: str = ""
     loads: list[TableOutcome] = field(default_factory=list)
+    reconciliations: list[Reconciliation] = field(default_factory=list)
     build: BuildOutcome | None = None
     reports: list[ReportResult] = field(default_factory=list)
 
     def code(self) -> int:
-        """Return the run's exit code: the load's if it failed, else 1 if dbt did."""
-        code = exit_code(self.loads)
+        """Return the run's exit code: the load's if it failed, else the comparison's, else 1 if dbt failed."""
+        code = exit_code(self.loads) or reconcile_code(self.reconciliations)
         if code == 0 and self.build is not None and self.build.returncode != 0:
             return 1
         return code
@@ -86,6 +92,7 @@ class _Summary:
             "status": "failed" if self.code() else "ok",
             "packages": self.packages,
             "loads": [outcome.as_dict() for outcome in self.loads],
+            "reconciliations": [brief(result) for result in self.reconciliations],
             "models": dict(build.counts(is_test=False)) if build else {},
             "tests": dict(build.counts(is_test=True)) if build else {},
             "freshness": dict(Counter(f.status for f in build.freshness)) if build else {},
@@ -105,6 +112,9 @@ def run(
     ] = False,
     workers: Annotated[int, typer.Option(min=1, max=32, help="Tables at a time.")] = 2,
     retry_now: Annotated[bool, typer.Option("--retry-now", help=RETRY_NOW)] = False,
+    no_reconcile: Annotated[
+        bool, typer.Option("--no-reconcile", help="Skip comparing raw with the source.")
+    ] = False,
     no_reports: Annotated[bool, typer.Option("--no-reports", help="Skip the reports.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     project_dir: Annotated[Path | None, typer.Option(help="The dbt project to run.")] = None,
@@ -125,7 +135,22 @@ def run(
         retries=request.retries,
         on_retry=say_retry,
     ) as record:
-        summary.loads = load_project(settings, [], replace(request, full=full), run=record)
+
+        def loaded(contract: Contract, snapshot: str) -> None:
+            # As of the load's own snapshot: rows that change meanwhile are no differences.
+            if not no_reconcile:
+                log.info("comparing raw with the source", run_id=summary.run_id)
+                summary.reconciliations = reconcile_tables(
+                    contract,
+                    source,
+                    warehouse,
+                    Wishes(snapshot=snapshot),
+                    run_id=summary.run_id,
+                    on_done=say_done,
+                )
+
+        wishes = replace(request, full=full)
+        summary.loads = load_project(settings, [], wishes, run=record, on_loaded=loaded)
         summary.build = build(settings, select or [], full_refresh=full_refresh)
         _write(settings, summary)
         if not no_reports:
@@ -220,6 +245,12 @@ def _show(settings: Settings, summary: _Summary) -> None:
     typer.echo("")
     show_outcomes(summary.loads, run_id=summary.run_id, as_json=False)
     typer.echo("")
+    if summary.reconciliations:
+        statuses: Counter[str] = Counter(r.status for r in summary.reconciliations)
+        typer.echo(f"reconcile  {_words(statuses)}")
+        for reconciliation in summary.reconciliations:
+            for line in explain(reconciliation):
+                typer.echo(f"  FAILED   {line.removeprefix('error: ')}")
     build_outcome = summary.build
     if build_outcome is not None:
         typer.echo(f"models     {_words(build_outcome.counts(is_test=False))}")

@@ -47,7 +47,7 @@ def copy_rows(
     )
     with Wire(source.connection) as origin, Wire(warehouse.connection) as target:
         target.start(_encoded(copy_in, warehouse), COPY_IN)
-        origin.start(_encoded(copy_out, source), COPY_OUT)
+        origin.start(_encoded(copy_out, source), COPY_OUT, beside=target)
         _forward(origin, target, on_bytes)
         sent = origin.finish()
         target.write(COPY_DONE + struct.pack(">I", 4))
@@ -78,8 +78,11 @@ def _forward(origin: Wire, target: Wire, on_bytes: Callable[[int], None]) -> Non
         try:
             end = kept + origin.read_into(view[kept:])
         except Blocked as blocked:
-            origin.wait(blocked.event)
+            if not origin.wait(blocked.event, beside=target):
+                target.heed_all()
             continue
+        if end == len(buffer):  # the origin is ahead and would never be waited for
+            target.heed_all()
         position = rest
         last = end - HEADER.size
         kind = data
@@ -110,5 +113,5 @@ def _send(target: Wire, view: memoryview) -> None:
         try:
             view = view[target.write_some(view) :]
         except Blocked as blocked:
-            if target.wait(blocked.event | POLLIN) & POLLIN and target.has_message():
-                target.heed(target.read_message())
+            if target.wait(blocked.event | POLLIN) & POLLIN:
+                target.heed_all()

@@ -16,7 +16,7 @@ from runner.errors import HavenError
 from runner.load.faults import Backoff, SnapshotLost
 from runner.load.outcome import LoadRequest, TableOutcome
 from runner.load.plan import TablePlan
-from runner.load.sessions import Pair, Pool, wait_or_stop
+from runner.load.sessions import Pair, Pool, end_backend, wait_or_stop
 from runner.load.split import copy_part
 from runner.load.table import load_table
 
@@ -96,11 +96,15 @@ class Job:
         Raises HavenError for what no retry mends, SnapshotLost, Stopped.
         """
         label = plan.spec.label
+        earlier: int | None = None
         while True:
             try:
                 if backoff.tries > 1:
                     self.hold()
                 with self.pool.lend(label, plan.timeout_s) as pair:
+                    if earlier is not None:
+                        end_backend(pair.warehouse, earlier, self.run_id)
+                    earlier = pair.warehouse.info.backend_pid
                     work(pair)
                 return
             except (psycopg2.Error, HavenError) as error:

@@ -22,7 +22,7 @@ create table if not exists ops.table_loads (
     raw_schema text not null,
     raw_table text not null,
     strategy text not null,
-    mode text check (mode in ('first', 'full', 'incremental', 'backfill')),
+    mode text check (mode in ('first', 'full', 'incremental', 'backfill', 'repair')),
     status text not null check (status in ('ok', 'failed')),
     started_at timestamptz not null,
     finished_at timestamptz not null,
@@ -74,14 +74,261 @@ create table if not exists ops.schema_changes (
     source_name text not null,
     table_name text not null,
     column_name text not null,
-    change text not null check (change in ('added', 'dropped')),
+    change text not null,
     raw_type text,
     detected_at timestamptz not null default now()
 );
+
+alter table ops.schema_changes add column if not exists old_type text;
+alter table ops.schema_changes add column if not exists is_backfill_advised boolean not null default false;
+alter table ops.schema_changes add column if not exists backfilled_at timestamptz;
+alter table ops.schema_changes drop constraint if exists schema_changes_change_check;
+alter table ops.schema_changes add constraint schema_changes_change_check
+check (change in ('added', 'dropped', 'restored', 'widened', 'nullable'));
 
 comment on table ops.runs is 'One row per call of haven load or haven run.';
 comment on table ops.table_loads is 'One row per load of one table; an ok row commits together with its data.';
 comment on table ops.load_parts is 'Parts of first loads under way; empty when no load runs.';
 comment on table ops.circuit_breakers is 'Sources whose last runs could not reach them, and when they are tried again.';
 comment on table ops.watermarks is 'How far each incremental table has been read.';
-comment on table ops.schema_changes is 'Columns that came or went in the source.';
+comment on table ops.schema_changes is
+'Changes of the source''s columns that raw followed, each noted once, in the transaction of the load that met it.';
+comment on column ops.schema_changes.old_type is 'Type in raw before; null for an added column.';
+comment on column ops.schema_changes.raw_type is 'Type in raw from then on; null for a dropped column, which stays as it was.';
+comment on column ops.schema_changes.is_backfill_advised is
+'Rows loaded before lack the column''s values until a full load.';
+comment on column ops.schema_changes.backfilled_at is 'When a full load has filled it.';
+
+create table if not exists ops.reconciliations (
+    reconciliation_id bigint generated always as identity primary key,
+    run_id text not null,
+    source_name text not null,
+    table_name text not null,
+    raw_schema text not null,
+    raw_table text not null,
+    status text not null check (status in ('ok', 'different', 'failed')),
+    started_at timestamptz not null,
+    finished_at timestamptz not null,
+    source_rows bigint not null,
+    raw_rows bigint not null,
+    missing_rows bigint not null,
+    extra_rows bigint not null,
+    different_rows bigint not null,
+    pending_rows bigint not null,
+    match_pct numeric(9, 6),
+    column_differences jsonb not null,
+    lacking_columns jsonb not null,
+    key_columns jsonb not null,
+    sample_keys jsonb not null,
+    error text
+);
+
+create index if not exists reconciliations_by_table
+on ops.reconciliations (source_name, table_name, reconciliation_id);
+
+comment on table ops.reconciliations is
+'One row per comparison of one table of raw with its source: haven reconcile, haven run.';
+comment on column ops.reconciliations.missing_rows is 'Rows of the source that raw lacks.';
+comment on column ops.reconciliations.extra_rows is 'Live rows of raw that the source lacks.';
+comment on column ops.reconciliations.different_rows is 'Keys that both have, with different columns.';
+comment on column ops.reconciliations.pending_rows is
+'Rows that changed in the source after the last load; no error.';
+comment on column ops.reconciliations.match_pct is
+'Share of equal keys in percent, rounded down; pending keys left out. Null if the table could not be compared.';
+comment on column ops.reconciliations.column_differences is 'Differing keys by column, among those named.';
+comment on column ops.reconciliations.lacking_columns is 'Columns of the source that raw does not have yet.';
+comment on column ops.reconciliations.sample_keys is 'The first differing keys, with kind and columns.';
+
+alter table ops.table_loads drop constraint if exists table_loads_mode_check;
+alter table ops.table_loads add constraint table_loads_mode_check
+check (mode in ('first', 'full', 'incremental', 'backfill', 'repair'));
+
+-- Views that read the named columns of a table, and the views on those; a view comes after all that it reads.
+create or replace function ops.dependent_views(relation regclass, column_names text[])
+returns table (view regclass, depth bigint)
+language sql stable
+set search_path to pg_catalog, pg_temp
+as $$
+    with recursive reads as (
+        select distinct
+            pg_rewrite.ev_class as reader, pg_depend.refobjid as readee, pg_depend.refobjsubid as attnum
+        from pg_depend
+        inner join pg_rewrite on pg_depend.objid = pg_rewrite.oid
+        where pg_depend.classid = 'pg_rewrite'::regclass and pg_depend.refclassid = 'pg_class'::regclass
+            and pg_depend.refobjid <> pg_rewrite.ev_class
+    ),
+    found as (
+        select reads.reader, 1::bigint as depth
+        from reads
+        inner join pg_attribute
+            on reads.readee = pg_attribute.attrelid and reads.attnum = pg_attribute.attnum
+        where reads.readee = relation and pg_attribute.attname = any(column_names)
+        union
+        select reads.reader, found.depth + 1
+        from found
+        inner join reads on found.reader = reads.readee
+    )
+    select found.reader::regclass, max(found.depth)
+    from found
+    group by found.reader
+$$;
+
+-- The statements that make a view as it is: definition and options, comments, grants, owner.
+create or replace function ops.view_ddl(view regclass)
+returns text[]
+language sql stable
+set search_path to pg_catalog, pg_temp
+as $$
+    with self as (
+        select pg_class.*
+        from pg_class
+        where pg_class.oid = view
+    ),
+    granted as (
+        select null::name as attname, acl.*
+        from self
+        cross join lateral aclexplode(self.relacl) as acl
+        where acl.grantee <> self.relowner
+        union all
+        select pg_attribute.attname, acl.*
+        from pg_attribute
+        cross join lateral aclexplode(pg_attribute.attacl) as acl
+        where pg_attribute.attrelid = view
+    ),
+    statements (position, statement) as (
+        select
+            1,
+            format(
+                'create view %s%s as %s', view,
+                ' with (' || array_to_string(self.reloptions, ', ') || ')', pg_get_viewdef(view)
+            )
+        from self
+        union all
+        -- What default privileges give to a new view, the old one may not have had.
+        select distinct
+            2,
+            format(
+                'revoke all on %s from %s', view,
+                case acl.grantee when 0 then 'public' else acl.grantee::regrole::text end
+            )
+        from self
+        inner join pg_default_acl on pg_default_acl.defaclnamespace in (0, self.relnamespace)
+        inner join pg_roles on pg_default_acl.defaclrole = pg_roles.oid
+        cross join lateral aclexplode(pg_default_acl.defaclacl) as acl
+        where pg_roles.rolname = current_user and pg_default_acl.defaclobjtype = 'r'
+            and acl.grantee <> pg_roles.oid
+        union all
+        select
+            3,
+            format(
+                'grant %s%s on %s to %s%s', granted.privilege_type,
+                ' (' || quote_ident(granted.attname) || ')', view,
+                case granted.grantee when 0 then 'public' else granted.grantee::regrole::text end,
+                case when granted.is_grantable then ' with grant option' end
+            )
+        from granted
+        union all
+        select 4, format('comment on view %s is %L', view, pg_description.description)
+        from pg_description
+        where pg_description.objoid = view and pg_description.classoid = 'pg_class'::regclass
+            and pg_description.objsubid = 0
+        union all
+        select
+            4,
+            format(
+                'comment on column %s.%I is %L', view, pg_attribute.attname,
+                pg_description.description
+            )
+        from pg_description
+        inner join pg_attribute
+            on pg_description.objoid = pg_attribute.attrelid
+            and pg_description.objsubid = pg_attribute.attnum
+        where pg_description.objoid = view and pg_description.classoid = 'pg_class'::regclass
+        union all
+        select 5, format('alter view %s owner to %s', view, self.relowner::regrole)
+        from self
+        where self.relowner::regrole::text <> quote_ident(current_user)
+    )
+    select array_agg(statements.statement order by statements.position, statements.statement)
+    from statements
+$$;
+
+-- Changes columns' types and makes the views that read them again, all or nothing. Readers wait, and go on with the new
+-- views. Outer views are locked first, as a reader locks them, so that the two cannot block each other.
+create or replace function ops.change_column_types(
+    relation regclass, column_names text[], new_types text[]
+)
+returns void
+language plpgsql
+set search_path to pg_catalog, pg_temp
+as $$
+declare
+    found record;
+    names text[] := '{}';
+    statements text[] := '{}';
+    statement text;
+begin
+    for found in
+        select
+            dependent.view::text as name, pg_class.relkind, ops.view_ddl(dependent.view) as ddl,
+            exists (select from pg_trigger where pg_trigger.tgrelid = pg_class.oid)
+            or exists (select from pg_attrdef where pg_attrdef.adrelid = pg_class.oid)
+            or exists (
+                select from pg_rewrite
+                where pg_rewrite.ev_class = pg_class.oid and pg_rewrite.rulename <> '_RETURN'
+            ) as is_more_than_a_view
+        from ops.dependent_views(relation, column_names) as dependent
+        inner join pg_class on dependent.view = pg_class.oid
+        order by dependent.depth, dependent.view
+    loop
+        if found.relkind <> 'v' or found.is_more_than_a_view then
+            raise exception using
+                errcode = 'dependent_objects_still_exist',
+                message = format(
+                    '%s of %s changed its type, and %s, %s, reads it: drop that, load again, then make '
+                    'it again', array_to_string(column_names, ', '), relation, found.name,
+                    case found.relkind
+                        when 'm' then 'a materialized view'
+                        when 'v' then 'a view with triggers, rules or defaults'
+                        else 'a table with a rule'
+                    end
+                );
+        end if;
+        names := names || found.name;
+        statements := statements || found.ddl;
+    end loop;
+    for i in reverse cardinality(names)..1 loop
+        begin
+            execute format('drop view %s', names[i]);
+        exception when dependent_objects_still_exist then
+            get stacked diagnostics statement = pg_exception_detail;
+            raise exception using
+                errcode = 'dependent_objects_still_exist',
+                message = format(
+                    '%s of %s changed its type, and view %s that reads it cannot be made again: %s',
+                    array_to_string(column_names, ', '), relation, names[i], statement
+                );
+        end;
+    end loop;
+    execute format('alter table %s ', relation) || (
+        select string_agg(
+            format('alter column %I type %s using %I::%s', changed.name, changed.type, changed.name, changed.type),
+            ', '
+        )
+        from unnest(column_names, new_types) as changed (name, type)
+    );
+    foreach statement in array statements loop
+        begin
+            execute statement;
+        exception when others then
+            raise exception using
+                errcode = sqlstate,
+                message = format(
+                    '%s of %s changed its type, and a view that reads it cannot be made again: %s (%s)',
+                    array_to_string(column_names, ', '), relation, sqlerrm,
+                    split_part(statement, e'\n', 1)
+                );
+        end;
+    end loop;
+end
+$$;

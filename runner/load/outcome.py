@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
-Mode = Literal["first", "full", "incremental", "backfill"]
+Mode = Literal["first", "full", "incremental", "backfill", "repair"]
 
 
 @dataclass(frozen=True)

@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import connection as PgConnection
 from psycopg2.extensions import cursor as PgCursor
 
-from runner.catalog import Column, Table, read_table
+from runner.catalog import Column, Table, read_table, schemas_with
 from runner.connect import explained, is_connection_error
 from runner.contract import DEFAULT_LOOKBACK, Contract, TableSpec
 from runner.errors import ConfigError, DataError, HavenError
+from runner.load.drift import Drift, find_drift, noted_changes
 from runner.load.outcome import LoadRequest, Mode, TableOutcome
 from runner.load.statements import META_COLUMNS
 
 _TIME_TYPES = ("timestamp", "date")
 _NUMBER_TYPES = ("smallint", "integer", "bigint", "numeric")
+# PostgreSQL 17, as server_version_num counts.
+_INFINITE_INTERVALS = 170000
+MAX_COLUMNS = 1600
 
 
 @dataclass(frozen=True)
 class TablePlan:
     """What one load will do. `condition` limits the rows read (None: all); `is_sweeping` compares keys.
 
-    `added` are columns raw lacks, `dropped` are raw's columns the source no longer has. The whole load may take
-    `timeout_s` seconds.
+    `drift` is how raw's columns must change before. The whole load may take `timeout_s` seconds.
     """
 
     spec: TableSpec
@@ -36,8 +39,7 @@ class TablePlan:
     watermark_from: str | None
     watermark_type: str | None
     is_sweeping: bool
-    added: tuple[Column, ...]
-    dropped: tuple[str, ...]
+    drift: Drift
     rows_estimate: int
     size_bytes: int
     timeout_s: float
@@ -74,11 +76,22 @@ def plan_table(
     """
     found = read_table(source, spec.source_schema, spec.source_table)
     if found is None:
-        raise DataError(
-            f"the source has no table {spec.source_schema}.{spec.source_table}: "
-            f"was it dropped or renamed? Mend or remove it in {spec.file}"
+        raise DataError(_where_it_went(source, spec))
+    if found.is_filtered:
+        raise ConfigError(
+            f"{spec.file}: table {spec.label}: row-level security hides rows of {spec.source_schema}."
+            f"{spec.source_table} from the role that reads it: grant the role BYPASSRLS, or load a view "
+            "whose owner sees every row"
         )
     columns = _columns(spec, found)
+    if (
+        source.connection.server_version
+        >= _INFINITE_INTERVALS
+        > warehouse.connection.server_version
+    ):
+        columns = tuple(
+            replace(c, refuses_infinity=c.raw_type.startswith("interval")) for c in columns
+        )
     key = spec.primary_key or found.primary_key
     _check_columns(spec, found, "primary_key", key)
     loaded = {column.name for column in columns}
@@ -89,8 +102,7 @@ def plan_table(
                 "but left out by `columns` or `exclude`"
             )
     raw = read_table(warehouse, spec.raw_schema, spec.raw_table)
-    _check_key(spec, key, raw)
-    added, dropped = _drift(spec, columns, raw)
+    _check_key(spec, key, found, raw)
     watermark_type = None
     if spec.watermark:
         _check_columns(spec, found, "watermark", (spec.watermark,))
@@ -100,6 +112,8 @@ def plan_table(
                 f"{spec.file}: table {spec.label}: watermark {spec.watermark!r} has type "
                 f"{watermark_type}; it must be a timestamp, a date or a number"
             )
+    noted = noted_changes(warehouse, spec) if raw else {}
+    drift = find_drift(spec, columns, key, raw, noted)
     stored = _stored_watermark(warehouse, spec) if raw else None
     mode, condition = _reading(source, spec, request, raw, stored, watermark_type)
     return TablePlan(
@@ -111,12 +125,23 @@ def plan_table(
         watermark_from=stored,
         watermark_type=watermark_type,
         is_sweeping=mode in ("incremental", "backfill") and spec.deletes == "sweep",
-        added=added,
-        dropped=dropped,
+        drift=drift,
         rows_estimate=found.rows,
         size_bytes=found.size_bytes,
         timeout_s=_timeout(source, spec),
     )
+
+
+def _where_it_went(source: PgCursor, spec: TableSpec) -> str:
+    """Return the line for a table that is not there."""
+    name = f"the source has no table {spec.source_schema}.{spec.source_table}"
+    elsewhere = schemas_with(source, spec.source_table)
+    if elsewhere:
+        return (
+            f"{name}, but there is one in {', '.join(elsewhere)}: if it was moved, set `source_schema` "
+            f"in {spec.file}"
+        )
+    return f"{name}: was it dropped or renamed? Mend or remove it in {spec.file}"
 
 
 def _columns(spec: TableSpec, found: Table) -> tuple[Column, ...]:
@@ -130,8 +155,18 @@ def _columns(spec: TableSpec, found: Table) -> tuple[Column, ...]:
                 f"{spec.file}: table {spec.label}: column {column.name!r} has a name that raw keeps "
                 "for itself; leave it out with `exclude`"
             )
+    if not found.columns:
+        raise ConfigError(
+            f"{spec.file}: table {spec.label}: {spec.source_schema}.{spec.source_table} has no column, "
+            "so there is nothing to load; remove it"
+        )
     if not chosen:
         raise ConfigError(f"{spec.file}: table {spec.label}: no column is left to load")
+    if len(chosen) > MAX_COLUMNS - len(META_COLUMNS):
+        raise ConfigError(
+            f"{spec.file}: table {spec.label}: it has {len(chosen)} columns, but a table holds "
+            f"{MAX_COLUMNS} and raw needs {len(META_COLUMNS)} for itself: leave some out with `exclude`"
+        )
     return chosen
 
 
@@ -145,36 +180,20 @@ def _check_columns(spec: TableSpec, found: Table, key: str, names: tuple[str, ..
             )
 
 
-def _check_key(spec: TableSpec, key: tuple[str, ...], raw: Table | None) -> None:
+def _check_key(spec: TableSpec, key: tuple[str, ...], found: Table, raw: Table | None) -> None:
     if spec.strategy == "incremental" and not key:
         raise ConfigError(
-            f"{spec.file}: table {spec.label}: strategy incremental needs a key, and the source "
-            "declares none; name one with `primary_key`, or use strategy full"
+            f"{spec.file}: table {spec.label}: strategy incremental needs a key, and the source's "
+            f"{found.kind} declares none; name one with `primary_key`, or use strategy full"
         )
     if raw is not None and raw.primary_key != key:
+        now = f"the key is ({', '.join(key)})" if key else f"the source's {found.kind} has no key"
+        before = f"with ({', '.join(raw.primary_key)})" if raw.primary_key else "without a key"
         raise ConfigError(
-            f"{spec.file}: table {spec.label}: the key is ({', '.join(key)}) but "
-            f"{spec.raw_schema}.{spec.raw_table} was loaded with ({', '.join(raw.primary_key)}); "
-            "change its primary key by hand, or drop it and load it anew"
+            f"{spec.file}: table {spec.label}: {now} but {spec.raw_schema}.{spec.raw_table} was loaded "
+            f"{before}; name the old one with `primary_key` if it still holds, or change raw's primary "
+            "key by hand, or drop raw's table and load it anew"
         )
-
-
-def _drift(
-    spec: TableSpec, columns: tuple[Column, ...], raw: Table | None
-) -> tuple[tuple[Column, ...], tuple[str, ...]]:
-    """Return the columns raw lacks and the ones only raw has. Raises DataError for a changed type."""
-    if raw is None:
-        return (), ()
-    added = tuple(column for column in columns if column.name not in raw.names)
-    for column in columns:
-        if column.name in raw.names and raw.type_of(column.name) != column.raw_type:
-            raise DataError(
-                f"column {column.name} of {spec.label} is now {column.raw_type} but "
-                f"{raw.type_of(column.name)} in {spec.raw_schema}.{spec.raw_table}: alter raw's "
-                "column by hand if every value fits, or leave it out with `exclude`"
-            )
-    present = {column.name for column in columns} | set(META_COLUMNS)
-    return added, tuple(name for name in raw.names if name not in present)
 
 
 def _stored_watermark(warehouse: PgCursor, spec: TableSpec) -> str | None:

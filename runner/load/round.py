@@ -21,7 +21,7 @@ from runner.load.faults import SnapshotLost
 from runner.load.jobs import Job, SplitLoad
 from runner.load.outcome import LoadRequest, TableOutcome
 from runner.load.plan import TablePlan, not_planned, plan_all
-from runner.load.sessions import Pool
+from runner.load.sessions import Pair, Pool, set_lock_timeout
 from runner.load.split import create_hidden, drop_leftovers, page_ranges
 from runner.load.state import RunRecord, next_load_id
 from runner.load.table import record
@@ -32,13 +32,15 @@ from runner.settings import Connection
 class Listener:
     """Called as the load goes on, from worker threads: plans, bytes copied, tables done, tries that failed.
 
-    `on_retry` gets the table's label (or "source"), the reason and the seconds until the next try.
+    `on_retry` gets the table's label (or "source"), the reason and the seconds until the next try. `on_loaded` gets
+    the source snapshot that all tables were read from, which can be joined until it returns, and what became of them.
     """
 
     on_plans: Callable[[Sequence[TablePlan]], None] = lambda plans: None
     on_bytes: Callable[[str, int], None] = lambda table, count: None
     on_done: Callable[[TableOutcome], None] = lambda outcome: None
     on_retry: Callable[[str, str, float], None] = lambda what, reason, wait_s: None
+    on_loaded: Callable[[str, Sequence[TableOutcome]], None] = lambda snapshot, outcomes: None
 
 
 @dataclass(frozen=True)
@@ -80,10 +82,9 @@ class Round:
             raise SnapshotLost(reason) from error
 
     def _load_with(self, control: PgConnection, keeper: PgConnection) -> None:
-        snapshot = _export_snapshot(keeper)
-        drop_leftovers(control, self.run.run_id)
-        plans, failures = plan_all(self.contract, keeper, control, self.request)
-        _create_schemas(control, {plan.spec.raw_schema for plan in plans})
+        for session in (control, keeper):
+            set_lock_timeout(session, self.request.lock_timeout_s)
+        snapshot, plans, failures = self._begin(control, keeper)
         self.listener.on_plans(plans)
         for outcome in failures:
             self._done(outcome)
@@ -105,18 +106,43 @@ class Round:
             on_retry=self.listener.on_retry,
         )
         with closing(pool), ThreadPoolExecutor(max_workers=self.request.workers) as workers:
-            futures = self._submit(workers, job, plans, control, keeper)
             try:
+                futures = self._submit(workers, job, plans, control, keeper)
                 for future in as_completed(futures):
                     if (done := future.result()) is not None:
                         self._done(done)
             except BaseException:
+                workers.shutdown(wait=False, cancel_futures=True)
                 pool.stop()
-                workers.shutdown(cancel_futures=True)
                 raise
         drop_leftovers(control, self.run.run_id)
         self._record_failures(control)
         Breaker(control, self.source.place).succeeded()
+        self.listener.on_loaded(snapshot.name, list(self.outcomes.values()))
+
+    def _begin(
+        self, control: PgConnection, keeper: PgConnection
+    ) -> tuple[_Snapshot, list[TablePlan], list[TableOutcome]]:
+        """Start the snapshot and plan, in a thread: libpq, waiting for a lock, would not hear of Ctrl-C."""
+        pair = Pair(keeper, control)
+
+        def work() -> tuple[_Snapshot, list[TablePlan], list[TableOutcome]]:
+            try:
+                snapshot = _export_snapshot(keeper)
+                drop_leftovers(control, self.run.run_id)
+                plans, failures = plan_all(self.contract, keeper, control, self.request)
+                _create_schemas(control, {plan.spec.raw_schema for plan in plans})
+                return snapshot, plans, failures
+            finally:
+                pair.is_free.set()
+
+        with ThreadPoolExecutor(max_workers=1) as aside:
+            future = aside.submit(work)
+            try:
+                return future.result()
+            except BaseException:
+                pair.stop()
+                raise
 
     def _submit(
         self,
@@ -152,16 +178,15 @@ class Round:
 
     def give_up(self, cause: HavenError) -> None:
         """Note that no further round will be tried. Raises `cause` if not one table was loaded."""
-        if is_connection_error(cause):
-            with closing(connect(self.warehouse, application_name=self.name)) as control:
-                try:
-                    connect(self.source).close()
-                except HavenError as error:
-                    Breaker(control, self.source.place).failed(error)
-                for spec in self.contract.tables:
-                    if spec.label not in self.outcomes:
-                        self._done(not_planned(spec, cause))
-                self._record_failures(control)
+        with closing(connect(self.warehouse, application_name=self.name)) as control:
+            try:
+                connect(self.source, application_name=self.name).close()
+            except HavenError as error:
+                Breaker(control, self.source.place).failed(error)
+            for spec in self.contract.tables:
+                if spec.label not in self.outcomes:
+                    self._done(not_planned(spec, cause))
+            self._record_failures(control)
         if all(outcome.error for outcome in self.outcomes.values()):
             raise cause
 

@@ -19,7 +19,9 @@ from runner.load.faults import SnapshotLost
 from runner.settings import Connection
 
 # How long a server may take to cancel a statement before its connection is cut.
-GRACE_S = 5.0
+GRACE_S = 2.0
+# A cancel that comes between two statements has no effect, so it is sent again.
+AGAIN_S = 0.25
 
 
 class Stopped(Exception):
@@ -36,13 +38,22 @@ class Pair:
 
     def stop(self) -> None:
         """Have both servers cancel what they do; cut the connections if that does not help in time."""
+        # Threads of their own: a cancel is a new connection, and a server that hangs never answers it.
         for session in (self.source, self.warehouse):
-            with suppress(psycopg2.Error):
-                session.cancel()
+            threading.Thread(target=self._cancel, args=(session,), daemon=True).start()
         if not self.is_free.wait(GRACE_S):
             for session in (self.source, self.warehouse):
-                with suppress(psycopg2.Error, OSError):
-                    socket.socket(fileno=os.dup(session.fileno())).shutdown(socket.SHUT_RDWR)
+                with (
+                    suppress(psycopg2.Error, OSError),
+                    socket.socket(fileno=os.dup(session.fileno())) as cut,
+                ):
+                    cut.shutdown(socket.SHUT_RDWR)
+
+    def _cancel(self, session: PgConnection) -> None:
+        with suppress(psycopg2.Error):
+            while not self.is_free.is_set():
+                session.cancel()
+                self.is_free.wait(AGAIN_S)
 
     def close(self) -> None:
         """Close both; the servers roll back what was open."""
@@ -97,13 +108,15 @@ class Pool:
         pair.is_free.clear()
         timer.start()
         try:
+            if (
+                self.stopped.is_set()
+            ):  # in time for neither this pair nor its timer to be seen by `stop`
+                raise Stopped
             self._prepare(pair, label, timeout_s)
             yield pair
         except BaseException as error:
-            self._local.pair = None
             pair.is_free.set()
-            pair.close()
-            self._pairs.remove(pair)
+            self._discard(pair)
             if self.stopped.is_set():
                 raise Stopped from error
             if too_late.is_set():
@@ -115,6 +128,14 @@ class Pool:
         finally:
             pair.is_free.set()
             timer.cancel()
+            timer.join()
+            if too_late.is_set() and pair in self._pairs:
+                self._discard(pair)  # done just in time, but the cancel may still come
+
+    def _discard(self, pair: Pair) -> None:
+        self._local.pair = None
+        pair.close()
+        self._pairs.remove(pair)
 
     def _open(self) -> Pair:
         reader = connect(self._source, application_name=self._name)
@@ -125,7 +146,10 @@ class Pool:
                     cursor.execute("set transaction snapshot %s", (self._snapshot,))
                 except psycopg2.Error as error:
                     raise SnapshotLost(
-                        UnreachableError(f"the source's snapshot is gone: {error}".strip())
+                        UnreachableError(
+                            f"the source's snapshot is gone: {' '.join(str(error).split())}",
+                            is_transient=True,
+                        )
                     ) from error
             writer = connect(self._warehouse, application_name=self._name)
         except BaseException:
@@ -173,6 +197,25 @@ class Pool:
         """Close all sessions; no worker may be at work."""
         for pair in self._pairs:
             pair.close()
+
+
+def set_lock_timeout(session: PgConnection, seconds: float) -> None:
+    """Bound how long statements of `session` wait for a locked table."""
+    with session, session.cursor() as cursor:
+        cursor.execute("select set_config('lock_timeout', %s, false)", (f"{seconds * 1000:.0f}",))
+
+
+def end_backend(session: PgConnection, pid: int, run_id: str) -> None:
+    """End backend `pid` of this run's, if it still lives, and wait until it is gone.
+
+    After a broken connection it may still hold locks, or be about to commit.
+    """
+    with session.cursor() as cursor:
+        cursor.execute(
+            "select pg_terminate_backend(pid, 10000) from pg_stat_activity "
+            "where pid = %s and starts_with(application_name, %s) and pid <> pg_backend_pid()",
+            (pid, f"haven load {run_id}"),
+        )
 
 
 def wait_or_stop(pool: Pool, seconds: float) -> None:

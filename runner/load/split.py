@@ -22,6 +22,8 @@ PART_BYTES = 64 << 20
 
 def page_ranges(source: PgCursor, plan: TablePlan) -> list[sql.Composed]:
     """Return the conditions that cut the plan's table into parts; empty if it is small, or has no pages of its own."""
+    if plan.mode != "first" or plan.size_bytes < SPLIT_BYTES:
+        return []
     source.execute(
         sql.SQL(
             "select pg_relation_size(oid), current_setting('block_size')::int from pg_class "
@@ -29,7 +31,7 @@ def page_ranges(source: PgCursor, plan: TablePlan) -> list[sql.Composed]:
         ).format(sql.Literal(plan.source.as_string(source)))
     )
     row = source.fetchone()
-    if plan.mode != "first" or row is None or row[0] < SPLIT_BYTES:
+    if row is None or row[0] < SPLIT_BYTES:
         return []
     size, block = row
     step = PART_BYTES // block

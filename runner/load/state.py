@@ -17,7 +17,7 @@ from psycopg2.extensions import connection as PgConnection
 from psycopg2.extensions import cursor as PgCursor
 
 from runner.connect import connect, explained
-from runner.errors import LockedError, UnreachableError
+from runner.errors import HavenError, LockedError, UnreachableError
 from runner.load.faults import Backoff
 from runner.settings import Connection
 
@@ -126,10 +126,13 @@ class RunRecord:
                 prepare(session)
                 with session, session.cursor() as cursor:
                     # After a broken connection the server may not have noticed yet that we are gone.
+                    # Only the one that has the lock: the run's other sessions have the same name.
                     cursor.execute(
-                        "select pg_terminate_backend(pid, 1000) from pg_stat_activity "
-                        "where application_name = %s and pid <> pg_backend_pid()",
-                        (name,),
+                        "select pg_terminate_backend(locks.pid, 1000) from pg_locks as locks "
+                        "inner join pg_stat_activity as activity on locks.pid = activity.pid "
+                        "where locks.locktype = 'advisory' and locks.classid::bigint = %s "
+                        "and activity.application_name = %s and locks.pid <> pg_backend_pid()",
+                        (LOCK_SPACE, name),
                     )
                 lock_source(session, self.source)
                 with session, session.cursor() as cursor:
@@ -143,32 +146,33 @@ class RunRecord:
         # Who holds the lock is alone: a run that still says so was killed.
         cursor.execute(
             "update ops.runs set status = 'failed', finished_at = now() "
-            "where source = %s and status = 'running'",
-            (self.source.place,),
+            "where source = %s and status = 'running' and run_id <> %s",
+            (self.source.place, self.run_id),
         )
         cursor.execute(
-            "insert into ops.runs (run_id, source, command, status) values (%s, %s, %s, 'running')",
+            "insert into ops.runs (run_id, source, command, status) values (%s, %s, %s, 'running') "
+            "on conflict do nothing",  # the answer to an earlier try's commit was lost
             (self.run_id, self.source.place, self.command),
         )
 
     def end(self) -> None:
         """Write how the run ended and give the lock back; a warehouse that is gone is left alone."""
+        # A warehouse that is gone must not hide the error that said so.
+        with suppress(HavenError):
+            if self._has_begun:
+                self.hold()
         if self._session is None:
             return
-        # A broken session must not hide the error that broke it.
-        with (
-            closing(self._session) as session,
-            suppress(psycopg2.Error),
-            session,
-            session.cursor() as cursor,
-        ):
-            # A backend outlives its client for a moment; the next run must not meet the lock.
-            cursor.execute("select pg_advisory_unlock_all()")
-            cursor.execute(
-                "update ops.runs set status = %s, finished_at = clock_timestamp(), "
-                "summary = %s where run_id = %s and status = 'running'",
-                ("ok" if self.is_ok else "failed", json.dumps(self.summary), self.run_id),
-            )
+        with closing(self._session) as session, suppress(psycopg2.Error):
+            with session, session.cursor() as cursor:
+                cursor.execute(
+                    "update ops.runs set status = %s, finished_at = clock_timestamp(), "
+                    "summary = %s where run_id = %s and status = 'running'",
+                    ("ok" if self.is_ok else "failed", json.dumps(self.summary), self.run_id),
+                )
+            with session, session.cursor() as cursor:
+                # A backend outlives its client for a moment; the next run must not meet the lock.
+                cursor.execute("select pg_advisory_unlock_all()")
 
 
 @contextmanager

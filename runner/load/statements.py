@@ -14,6 +14,8 @@ from runner.catalog import Column
 
 STAGE = sql.Identifier("pg_temp", "haven_stage")
 KEYS = sql.Identifier("pg_temp", "haven_keys")
+FOUND = sql.Identifier("pg_temp", "haven_found")
+CHANGES = sql.Identifier("pg_temp", "haven_changes")
 META_COLUMNS = ("_loaded_at", "_load_id", "_deleted_at")
 
 
@@ -33,26 +35,36 @@ def select_source(
     relation: sql.Identifier, columns: Sequence[Column], condition: sql.Composable | None = None
 ) -> sql.Composed:
     """Return the query that reads `columns` of a source table, cast to their raw types."""
-    items = [
-        sql.SQL("{}::{} as {}").format(
-            sql.Identifier(c.name), sql.SQL(c.raw_type), sql.Identifier(c.name)
-        )
-        if c.is_cast
-        else sql.Identifier(c.name)
-        for c in columns
-    ]
+    items = [_selected(column) for column in columns]
     query = sql.SQL("select {} from {}").format(sql.SQL(", ").join(items), relation)
     return query if condition is None else sql.SQL("{} where {}").format(query, condition)
 
 
+def _selected(column: Column) -> sql.Composable:
+    """Return a select list's item: the column in its raw type. A value the warehouse cannot hold is an error."""
+    name, kind = sql.Identifier(column.name), sql.SQL(column.raw_type)
+    if column.refuses_infinity:
+        # PostgreSQL before 17 would take an infinite interval for one of 178 million years.
+        check = "{0}::text ~ 'infinity'" if column.raw_type.endswith("[]") else "not isfinite({0})"
+        return sql.SQL(
+            "case when " + check + " then "
+            "('the warehouse, older than PostgreSQL 17, cannot hold ' || {0}::text)::{1} "
+            "else {0}::{1} end as {0}"
+        ).format(name, kind)
+    return sql.SQL("{0}::{1} as {0}").format(name, kind) if column.is_cast else name
+
+
 def create_raw(raw: sql.Identifier, columns: Sequence[Column], key: Sequence[str]) -> sql.Composed:
-    """Return the DDL of a raw table as its first rows need it: the source's columns, nothing else yet."""
+    """Return the DDL of a raw table as its first rows need it: the source's columns, nothing else yet.
+
+    Collations are not copied: they decide how text is sorted, not what it is, and the warehouse may lack them.
+    """
     body = [
         sql.SQL("{} {}{}").format(
             sql.Identifier(c.name),
             sql.SQL(c.raw_type),
             # Said here, it needs no look at the rows when the key is made.
-            sql.SQL(" not null" if c.name in key else ""),
+            sql.SQL(" not null" if c.is_not_null or c.name in key else ""),
         )
         for c in columns
     ]
@@ -91,16 +103,24 @@ def create_stage(name: sql.Identifier, raw: sql.Identifier, columns: Sequence[st
 
 
 def upsert(
-    raw: sql.Identifier, columns: Sequence[str], key: Sequence[str], load_id: int
+    raw: sql.Identifier,
+    columns: Sequence[str],
+    key: Sequence[str],
+    load_id: int,
+    stage: sql.Identifier = STAGE,
 ) -> sql.Composed:
-    """Return one statement that inserts, updates what differs, revives tombstones; it counts both."""
+    """Return one statement that inserts, updates what differs, revives tombstones; it counts both.
+
+    For few rows: it locks every raw row that a staged row meets.
+    """
     changes = sql.SQL(", ").join(
         sql.SQL("{} = {}").format(sql.Identifier(c), sql.Identifier("excluded", c)) for c in columns
     )
     return sql.SQL(
         "with changed as ("
         "insert into {raw} as target ({columns}, _loaded_at, _load_id) "
-        "select {columns}, now(), {load_id} from {stage} "
+        # In the key's order, pages of the index and often of the table are visited once each.
+        "select {columns}, now(), {load_id} from {stage} order by {key} "
         "on conflict ({key}) do update set {changes}, _loaded_at = excluded._loaded_at, "
         "_load_id = excluded._load_id, _deleted_at = null "
         # Without the casts PostgreSQL compares field by field, which `*<>` does not support.
@@ -112,7 +132,7 @@ def upsert(
         raw=raw,
         columns=_list(columns),
         load_id=sql.Literal(load_id),
-        stage=STAGE,
+        stage=stage,
         key=_list(key),
         changes=changes,
         old=_list(columns, "target"),
@@ -120,54 +140,138 @@ def upsert(
     )
 
 
-def tombstone(
-    raw: sql.Identifier, key: Sequence[str], load_id: int, present: sql.Identifier
+def raw_rows(raw: sql.Identifier, columns: Sequence[str]) -> sql.Composed:
+    """Return the query for `columns` of raw's live rows."""
+    return sql.SQL("select {} from {} where _deleted_at is null").format(_list(columns), raw)
+
+
+def create_changes(
+    raw: sql.Identifier, columns: Sequence[str], key: Sequence[str], among: sql.Composable
 ) -> sql.Composed:
-    """Return the statement that marks live raw rows whose key is not in `present` as deleted."""
+    """Return the DDL of a temp table of keys that are new, differ or are gone, from one pass over stage and raw.
+
+    Only raw rows that meet `among` (a condition on `target`) are looked at.
+    """
+    first = key[0]
+    return sql.SQL(
+        "create temp table {changes} on commit drop as "
+        "select {keys}, target.{first} is null as is_new, staged.{first} is null as is_gone "
+        "from {stage} as staged full join (select * from {raw} as target where {among}) as target "
+        "on {same} where target.{first} is null "
+        "or (staged.{first} is null and target._deleted_at is null) "
+        "or (staged.{first} is not null and (target._deleted_at is not null "
+        "or row({new})::record *<> row({old})::record))"
+    ).format(
+        changes=sql.Identifier(CHANGES.strings[-1]),
+        keys=sql.SQL(", ").join(
+            sql.SQL("coalesce({}, {}) as {}").format(
+                sql.Identifier("staged", name), sql.Identifier("target", name), sql.Identifier(name)
+            )
+            for name in key
+        ),
+        first=sql.Identifier(first),
+        stage=STAGE,
+        raw=raw,
+        among=among,
+        same=_same_key("staged", "target", key),
+        new=_list(columns, "staged"),
+        old=_list(columns, "target"),
+    )
+
+
+def apply_changes(
+    raw: sql.Identifier, columns: Sequence[str], key: Sequence[str], load_id: int
+) -> tuple[sql.Composed, sql.Composed, sql.Composed]:
+    """Return the statements that insert, update and mark as deleted what the table of changes names."""
+    names = {
+        "raw": raw,
+        "changes": CHANGES,
+        "stage": STAGE,
+        "load_id": sql.Literal(load_id),
+        "columns": _list(columns),
+        "values": _list(columns, "staged"),
+        "set": sql.SQL(", ").join(
+            sql.SQL("{} = {}").format(sql.Identifier(c), sql.Identifier("staged", c))
+            for c in columns
+        ),
+        "staged_key": _same_key("changes", "staged", key),
+        "target_key": _same_key("changes", "target", key),
+    }
+    insert = sql.SQL(
+        "insert into {raw} ({columns}, _loaded_at, _load_id) select {values}, now(), {load_id} "
+        "from {changes} as changes inner join {stage} as staged on {staged_key} where changes.is_new"
+    )
+    update = sql.SQL(
+        "update {raw} as target set {set}, _loaded_at = now(), _load_id = {load_id}, "
+        "_deleted_at = null from {changes} as changes inner join {stage} as staged on {staged_key} "
+        "where {target_key} and not changes.is_new and not changes.is_gone"
+    )
+    delete = sql.SQL(
+        "update {raw} as target set _deleted_at = now(), _loaded_at = now(), _load_id = {load_id} "
+        "from {changes} as changes where {target_key} and changes.is_gone"
+    )
+    return insert.format(**names), update.format(**names), delete.format(**names)
+
+
+def tombstone(
+    raw: sql.Identifier, key: Sequence[str], load_id: int, among: sql.Composable
+) -> sql.Composed:
+    """Return the statement that marks live raw rows as deleted whose key the source no longer has.
+
+    Only rows that meet `among` (a condition on `target`) are looked at.
+    """
     return sql.SQL(
         "update {raw} as target set _deleted_at = now(), _loaded_at = now(), _load_id = {load_id} "
-        "where target._deleted_at is null "
+        "where target._deleted_at is null and {among} "
         "and not exists (select from {present} as present where {same})"
     ).format(
         raw=raw,
         load_id=sql.Literal(load_id),
-        present=present,
+        among=among,
+        present=KEYS,
         same=_same_key("present", "target", key),
     )
 
 
 def missing_keys(raw: sql.Identifier, key: Sequence[str]) -> sql.Composed:
-    """Return the query for keys of the source that are neither live in raw nor staged, as text arrays.
+    """Return the query for keys of the source that are not live in raw, as text arrays.
 
     These are rows that were committed behind the watermark, or came back from a deletion.
     """
     return sql.SQL(
-        "select {arrays} from {keys} as present "
-        "where not exists (select from {raw} as target "
-        "where {in_raw} and target._deleted_at is null) "
-        "and not exists (select from {stage} as staged where {in_stage})"
+        "select {arrays} from {keys} as present where not exists ("
+        "select from {raw} as target where {same} and target._deleted_at is null)"
     ).format(
         arrays=sql.SQL(", ").join(
             sql.SQL("array_agg({}::text)").format(sql.Identifier("present", name)) for name in key
         ),
         keys=KEYS,
         raw=raw,
-        in_raw=_same_key("target", "present", key),
-        stage=STAGE,
-        in_stage=_same_key("staged", "present", key),
+        same=_same_key("target", "present", key),
     )
 
 
 def key_condition(key: Sequence[Column], values: Sequence[Sequence[str]]) -> sql.Composed:
     """Return the source's condition that a row's key is among `values` (one list per key column)."""
-    return sql.SQL("({}) in (select * from unnest({}))").format(
+    return sql.SQL("({}) in ({})").format(
         sql.SQL(", ").join(
             sql.SQL("{}::{}").format(sql.Identifier(c.name), sql.SQL(c.raw_type)) for c in key
         ),
+        key_rows(key, values),
+    )
+
+
+def key_rows(key: Sequence[Column], values: Sequence[Sequence[str]]) -> sql.Composed:
+    """Return the query that gives `values` (one list of texts per key column) as rows of the key's types."""
+    # As texts, cast one by one: unnest would take an array of arrays apart.
+    names = [sql.Identifier(f"key_{number}") for number in range(len(key))]
+    return sql.SQL("select {} from unnest({}) as named ({})").format(
         sql.SQL(", ").join(
-            sql.SQL("{}::{}[]").format(sql.Literal(list(column)), sql.SQL(c.raw_type))
-            for c, column in zip(key, values, strict=True)
+            sql.SQL("{}::{}").format(name, sql.SQL(c.raw_type))
+            for name, c in zip(names, key, strict=True)
         ),
+        sql.SQL(", ").join(sql.SQL("{}::text[]").format(sql.Literal(list(v))) for v in values),
+        sql.SQL(", ").join(names),
     )
 
 

@@ -16,6 +16,8 @@ from psycopg2.extensions import cursor as PgCursor
 from runner.contract import TableSpec
 from runner.load import statements
 from runner.load.copy import copy_rows
+from runner.load.drift import apply_drift, note_backfill
+from runner.load.merge import merge
 from runner.load.outcome import TableOutcome
 from runner.load.plan import TablePlan
 from runner.load.split import take_over
@@ -52,8 +54,16 @@ def load_table(
         read, highest = _first(plan, source, warehouse, load_id, is_copied, on_bytes)
         inserted, updated, deleted = read, 0, 0
     else:
-        read, inserted, updated, deleted = _again(plan, source, warehouse, load_id, on_bytes)
-        highest = _highest(plan, warehouse, statements.STAGE)
+        apply_drift(plan.drift, plan.spec, warehouse, load_id=load_id, mode=plan.mode)
+        read, inserted, updated, deleted = merge(plan, source, warehouse, load_id, on_bytes)
+        # A full load that compares hashes stages only what differs.
+        highest = (
+            _highest(plan, source, plan.source)
+            if plan.mode == "full"
+            else _highest(plan, warehouse, statements.STAGE)
+        )
+    if plan.mode in ("first", "full"):
+        note_backfill(plan.spec, warehouse)
     watermark = _advance_watermark(plan, warehouse, load_id, highest, bound)
     outcome = TableOutcome(
         table=plan.spec.label,
@@ -112,102 +122,6 @@ def _highest(plan: TablePlan, cursor: PgCursor, relation: sql.Identifier) -> str
     cursor.execute(sql.SQL("select max({})::text from {}").format(column, relation))
     row = cursor.fetchone()
     return row[0] if row else None
-
-
-def _again(
-    plan: TablePlan,
-    source: PgCursor,
-    warehouse: PgCursor,
-    load_id: int,
-    on_bytes: Callable[[int], None],
-) -> tuple[int, int, int, int]:
-    """Stage what the plan reads and merge it; return rows read, inserted, updated, deleted."""
-    _apply_drift(plan, warehouse, load_id)
-    raw, names, key = plan.raw, plan.names, plan.key
-    warehouse.execute(statements.create_stage(statements.STAGE, raw, names))
-    query = statements.select_source(plan.source, plan.columns, plan.condition)
-    read = copy_rows(source, query, warehouse, statements.STAGE, names, on_bytes=on_bytes)
-    warehouse.execute(sql.SQL("analyze {}").format(statements.STAGE))
-    deleted = 0
-    if not key:
-        if plan.spec.deletes == "sweep":
-            warehouse.execute(statements.tombstone_bag(raw, names, load_id))
-            deleted = warehouse.rowcount
-        warehouse.execute(statements.insert_bag(raw, names, load_id))
-        return read, warehouse.rowcount, 0, deleted
-    present = statements.STAGE if plan.mode == "full" and plan.spec.deletes == "sweep" else None
-    if plan.is_sweeping:
-        read += _sweep(plan, source, warehouse, on_bytes)
-        present = statements.KEYS
-    warehouse.execute(statements.upsert(raw, names, key, load_id))
-    inserted, updated = warehouse.fetchone()  # type: ignore[misc]
-    if present is not None:
-        warehouse.execute(statements.tombstone(raw, key, load_id, present))
-        deleted = warehouse.rowcount
-    return read, inserted, updated, deleted
-
-
-def _sweep(
-    plan: TablePlan, source: PgCursor, warehouse: PgCursor, on_bytes: Callable[[int], None]
-) -> int:
-    """Copy all keys of the source, and stage the rows that raw lacks although no watermark told."""
-    types = {column.name: column for column in plan.columns}
-    key = [types[name] for name in plan.key]
-    warehouse.execute(statements.create_stage(statements.KEYS, plan.raw, plan.key))
-    query = statements.select_source(plan.source, key)
-    copy_rows(source, query, warehouse, statements.KEYS, plan.key, on_bytes=on_bytes)
-    warehouse.execute(sql.SQL("analyze {}").format(statements.KEYS))
-    warehouse.execute(statements.missing_keys(plan.raw, plan.key))
-    values = warehouse.fetchone()
-    if values is None or values[0] is None:
-        return 0
-    condition = statements.key_condition(key, values)
-    query = statements.select_source(plan.source, plan.columns, condition)
-    return copy_rows(source, query, warehouse, statements.STAGE, plan.names, on_bytes=on_bytes)
-
-
-def _apply_drift(plan: TablePlan, warehouse: PgCursor, load_id: int) -> None:
-    """Add the columns raw lacks; note what came and went in ops.schema_changes."""
-    for column in plan.added:
-        warehouse.execute(
-            sql.SQL("alter table {} add column {} {}").format(
-                plan.raw, sql.Identifier(column.name), sql.SQL(column.raw_type)
-            )
-        )
-        _note_change(plan, warehouse, load_id, column.name, "added", column.raw_type)
-    for name in plan.dropped:
-        _note_change(plan, warehouse, load_id, name, "dropped", None)
-
-
-def _note_change(
-    plan: TablePlan,
-    warehouse: PgCursor,
-    load_id: int,
-    column: str,
-    change: str,
-    raw_type: str | None,
-) -> None:
-    """Write one change, unless it is what was noted last for this column."""
-    warehouse.execute(
-        """
-        insert into ops.schema_changes
-            (load_id, source_name, table_name, column_name, change, raw_type)
-        select %(load_id)s, %(source)s, %(table)s, %(column)s, %(change)s, %(raw_type)s
-        where %(change)s is distinct from (
-            select schema_changes.change from ops.schema_changes
-            where source_name = %(source)s and table_name = %(table)s and column_name = %(column)s
-            order by schema_change_id desc limit 1
-        )
-        """,
-        {
-            "load_id": load_id,
-            "source": plan.spec.source_name,
-            "table": plan.spec.name,
-            "column": column,
-            "change": change,
-            "raw_type": raw_type,
-        },
-    )
 
 
 def _advance_watermark(

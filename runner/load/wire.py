@@ -36,6 +36,10 @@ _libpq.PQsslStruct.restype = ctypes.c_void_p
 _libpq.PQsslStruct.argtypes = ctypes.c_void_p, ctypes.c_char_p
 
 
+class ServerError(psycopg2.DatabaseError):
+    """An error of the server whose SQLSTATE psycopg2 has no class for: one that a function made up, say."""
+
+
 class Blocked(Exception):
     """The stream cannot go on before its socket is ready for `event` (select.POLLIN or POLLOUT)."""
 
@@ -132,10 +136,20 @@ class Wire:
             raise Blocked(select.POLLIN if reason == _SSL_WANT_READ else select.POLLOUT)
         raise self._broken(f"TLS error {reason}")
 
-    def wait(self, event: int) -> int:
-        """Wait until the socket is ready for `event`; return the events that are there."""
+    def wait(self, event: int, beside: Wire | None = None) -> int:
+        """Wait until the socket is ready for `event`; return the events that are there.
+
+        Returns 0 if the server `beside` has said something.
+        """
         self._poll.register(self._socket, event)
-        return self._poll.poll()[0][1]
+        if beside is None:
+            return self._poll.poll()[0][1]
+        self._poll.register(beside._socket, select.POLLIN)
+        try:
+            ready = dict(self._poll.poll())
+            return 0 if beside._socket.fileno() in ready else ready[self._socket.fileno()]
+        finally:
+            self._poll.unregister(beside._socket)
 
     def write(self, data: bytes | bytearray) -> None:
         """Write all of `data`, waiting as long as it takes."""
@@ -146,12 +160,15 @@ class Wire:
             except Blocked as blocked:
                 self.wait(blocked.event)
 
-    def start(self, statement: bytes, expected: bytes) -> None:
+    def start(self, statement: bytes, expected: bytes, beside: Wire | None = None) -> None:
         """Send a COPY statement and wait for the answer of kind `expected` that data may flow.
 
-        Raises the psycopg2.Error that the server answers.
+        Raises the psycopg2.Error that the server answers, or that the one `beside` comes up with meanwhile.
         """
         self.write(QUERY + struct.pack(">I", len(statement) + 5) + statement + b"\0")
+        if beside is not None:  # a query that sorts, say, is silent until its first row
+            while not self.wait(select.POLLIN, beside):
+                beside.heed_all()
         while (message := self.read_message()).kind != expected:
             self.heed(message)
 
@@ -180,8 +197,12 @@ class Wire:
         kind, size = HEADER.unpack(self._exactly(HEADER.size))
         return Message(kind, self._exactly(size - 4))
 
-    def has_message(self) -> bool:
-        """Return whether the server has said something, without waiting; the bytes are kept."""
+    def heed_all(self) -> None:
+        """Heed what the server has said so far, if anything, without waiting for it to speak."""
+        while self._has_message():
+            self.heed(self.read_message())
+
+    def _has_message(self) -> bool:
         chunk = bytearray(_CHUNK_BYTES)
         try:
             count = self.read_into(memoryview(chunk))
@@ -218,5 +239,5 @@ def _error(fields: dict[str, str]) -> psycopg2.Error:
     try:
         kind: type[psycopg2.Error] = psycopg2.errors.lookup(fields.get("C", ""))
     except KeyError:
-        kind = psycopg2.DatabaseError
+        kind = ServerError
     return kind(text)

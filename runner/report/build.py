@@ -27,6 +27,8 @@ REPORTS = {
     "dag": ("dag.svg", "Data flow", "Which model reads which, from source to exposure"),
     "elementary": ("elementary.html", "Elementary", "History of runs and tests, and anomalies"),
 }
+# Linked from the landing page too, but made by a command of their own.
+OTHER_PAGES = {"profile": ("profile.html", "Profile", "What the source tables hold")}
 
 
 def build_reports(
@@ -125,10 +127,11 @@ def _write_index(
 ) -> ReportResult:
     made = {result.name: result for result in results}
     entries = []
-    for name, (file, title, what) in REPORTS.items():
+    for name, (file, title, what) in (REPORTS | OTHER_PAGES).items():
         path = reports / file
         result = made.get(name)
-        detail = result.detail if result else "Not made yet: run `haven report`."
+        command = "report" if name in REPORTS else name
+        detail = result.detail if result else f"Not made yet: run `haven {command}`."
         written = None
         if path.is_file():
             written = datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat()

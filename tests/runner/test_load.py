@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +14,7 @@ from psycopg2.extensions import connection as PgConnection
 
 from runner.connect import connect
 from runner.contract import Contract, TableSpec
-from runner.load import engine
+from runner.load import engine, merge
 from runner.load.outcome import LoadRequest, TableOutcome
 from runner.load.state import recorded_run
 from runner.settings import Connection
@@ -82,9 +83,13 @@ class Shop:
         return rows(session, f"select row({columns})::text from {relation} order by 1")
 
 
-@pytest.fixture
-def shop(databases: Databases) -> Any:
-    """An empty shop."""
+@pytest.fixture(params=["copied", "hashed"])
+def shop(
+    databases: Databases, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Any:
+    """An empty shop; loaded as a small table is, whole, and as a big one is, by hashes of its buckets."""
+    if request.param == "hashed":
+        monkeypatch.setattr(merge, "HASHED_FROM_BYTES", 0)
     shop = Shop(databases.create("source"), databases.create("warehouse"))
     yield shop
     shop.source.close()
@@ -503,3 +508,37 @@ def test_views_on_raw_survive_a_full_reload(filled: Shop) -> None:
         (5,)
     ]
     assert rows(filled.warehouse, "select count(*) from seen") == [(10,)]
+
+
+@pytest.mark.parametrize("request_", [{"full": True}, {"since": "2026-01-01"}])
+def test_analysts_read_whole_states_while_a_load_runs(
+    filled: Shop, request_: dict[str, Any]
+) -> None:
+    """Readers never wait and never see half a load: all names are of one generation."""
+    seen: list[tuple[Any, ...]] = []
+    errors: list[Exception] = []
+    over = threading.Event()
+
+    def read() -> None:
+        with closing(connect(filled.warehouse_settings)) as session:
+            rows(session, "set statement_timeout = '2s'")
+            while not over.is_set():
+                try:
+                    seen.extend(
+                        rows(session, "select count(*), count(distinct name) from raw.item")
+                    )
+                except psycopg2.Error as error:
+                    errors.append(error)
+
+    reader = threading.Thread(target=read)
+    filled.execute("update item set name = 'generation 0'")
+    filled.load_one(full=True)
+    reader.start()
+    for generation in range(1, 4):
+        filled.execute("update item set name = %s", f"generation {generation}")
+        assert filled.load_one(**request_).rows_updated == 10
+    over.set()
+    reader.join()
+    assert not errors
+    assert len(seen) > 20
+    assert set(seen) == {(10, 1)}

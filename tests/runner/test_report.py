@@ -613,6 +613,7 @@ def test_one_failing_report_does_not_stop_the_others(tmp_path: Path) -> None:
     index = (reports / "index.html").read_text()
     assert "tests nothing" in index
     assert "Not made yet" in index
+    assert "run `haven profile`" in index
 
 
 def test_only_refuses_an_unknown_name(tmp_path: Path) -> None:

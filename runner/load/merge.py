@@ -1,0 +1,156 @@
+"""Brings a raw table that exists up to date: finds what differs, stages it, and merges it in set-based SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from psycopg2 import sql
+from psycopg2.extensions import cursor as PgCursor
+
+from runner.load import buckets, statements
+from runner.load.copy import copy_rows
+from runner.load.plan import TablePlan
+
+# A smaller table is sooner copied than hashed.
+HASHED_FROM_BYTES = 16 << 20
+_ANY = sql.SQL("true")
+
+
+class Counts(NamedTuple):
+    """Rows read (or hashed) in the source, and what changed in raw."""
+
+    read: int
+    inserted: int
+    updated: int
+    deleted: int
+
+
+def merge(
+    plan: TablePlan,
+    source: PgCursor,
+    warehouse: PgCursor,
+    load_id: int,
+    on_bytes: Callable[[int], None],
+) -> Counts:
+    """Carry out a plan other than a first load, inside the caller's transactions.
+
+    Raises psycopg2.Error or DataError; the caller rolls back.
+    """
+    return _Merge(plan, source, warehouse, load_id, on_bytes).run()
+
+
+class _Merge:
+    def __init__(
+        self,
+        plan: TablePlan,
+        source: PgCursor,
+        warehouse: PgCursor,
+        load_id: int,
+        on_bytes: Callable[[int], None],
+    ) -> None:
+        self.plan, self.source, self.warehouse = plan, source, warehouse
+        self.load_id, self.on_bytes = load_id, on_bytes
+        self.raw, self.names, self.key = plan.raw, plan.names, plan.key
+        types = {column.name: column for column in plan.columns}
+        self.key_columns = [types[name] for name in plan.key]
+        self.is_hashed = bool(plan.key) and plan.size_bytes >= HASHED_FROM_BYTES
+
+    def run(self) -> Counts:
+        self.warehouse.execute(statements.create_stage(statements.STAGE, self.raw, self.names))
+        if not self.key:
+            return self._bag()
+        if self.plan.mode == "full":
+            return self._full()
+        read = self._stage(statements.STAGE, self.plan.condition)
+        inserted, updated = self._upsert(statements.STAGE)
+        if not self.plan.is_sweeping:
+            return Counts(read, inserted, updated, 0)
+        late = self._sweep()
+        return Counts(
+            read + late.read, inserted + late.inserted, updated + late.updated, late.deleted
+        )
+
+    def _stage(self, stage: sql.Identifier, condition: sql.Composable | None) -> int:
+        query = statements.select_source(self.plan.source, self.plan.columns, condition)
+        return self._copy(query, stage, self.names)
+
+    def _copy(self, query: sql.Composable, into: sql.Identifier, names: tuple[str, ...]) -> int:
+        rows = copy_rows(self.source, query, self.warehouse, into, names, on_bytes=self.on_bytes)
+        self.warehouse.execute(sql.SQL("analyze {}").format(into))
+        return rows
+
+    def _upsert(self, stage: sql.Identifier) -> tuple[int, int]:
+        self.warehouse.execute(
+            statements.upsert(self.raw, self.names, self.key, self.load_id, stage)
+        )
+        inserted, updated = self.warehouse.fetchone()  # type: ignore[misc]
+        return inserted, updated
+
+    def _bag(self) -> Counts:
+        """Merge a table without a key: whole rows come and go."""
+        read = self._stage(statements.STAGE, None)
+        deleted = 0
+        if self.plan.spec.deletes == "sweep":
+            self.warehouse.execute(statements.tombstone_bag(self.raw, self.names, self.load_id))
+            deleted = self.warehouse.rowcount
+        self.warehouse.execute(statements.insert_bag(self.raw, self.names, self.load_id))
+        return Counts(read, self.warehouse.rowcount, 0, deleted)
+
+    def _full(self) -> Counts:
+        """Compare all rows; move those of the buckets that differ."""
+        query: sql.Composable = statements.select_source(self.plan.source, self.plan.columns)
+        among: sql.Composable = _ANY
+        read = 0
+        if self.is_hashed:
+            live = statements.raw_rows(self.raw, self.names)
+            found = buckets.compare(
+                self.source, query, self.warehouse, live, self.key_columns, self.plan.columns
+            )
+            read = found.source_rows
+            if not found.buckets:
+                return Counts(read, 0, 0, 0)
+            if found.is_worthwhile:
+                query = found.of_source(query, self.key_columns)
+                among = found.condition("target", self.key_columns)
+        staged = self._copy(query, statements.STAGE, self.names)
+        self.warehouse.execute(statements.create_changes(self.raw, self.names, self.key, among))
+        self.warehouse.execute(sql.SQL("analyze {}").format(statements.CHANGES))
+        insert, update, delete = statements.apply_changes(
+            self.raw, self.names, self.key, self.load_id
+        )
+        is_ignored = self.plan.spec.deletes == "ignore"
+        inserted, updated, deleted = (
+            0 if statement is delete and is_ignored else self._execute(statement)
+            for statement in (insert, update, delete)
+        )
+        return Counts(read or staged, inserted, updated, deleted)
+
+    def _sweep(self) -> Counts:
+        """Compare which keys there are; mark what is gone, fetch what came behind the watermark."""
+        query: sql.Composable = statements.select_source(self.plan.source, self.key_columns)
+        among: sql.Composable = _ANY
+        if self.is_hashed:
+            live = statements.raw_rows(self.raw, self.key)
+            found = buckets.compare(self.source, query, self.warehouse, live, self.key_columns)
+            if not found.buckets:
+                return Counts(0, 0, 0, 0)
+            if found.is_worthwhile:
+                query = found.of_source(query, self.key_columns)
+                among = found.condition("target", self.key_columns)
+        self.warehouse.execute(statements.create_stage(statements.KEYS, self.raw, self.key))
+        self._copy(query, statements.KEYS, self.key)
+        deleted = self._execute(statements.tombstone(self.raw, self.key, self.load_id, among))
+        self.warehouse.execute(statements.missing_keys(self.raw, self.key))
+        values = self.warehouse.fetchone()
+        if values is None or values[0] is None:
+            return Counts(0, 0, 0, deleted)
+        self.warehouse.execute(statements.create_stage(statements.FOUND, self.raw, self.names))
+        condition = statements.key_condition(self.key_columns, values)
+        read = self._stage(statements.FOUND, condition)
+        inserted, updated = self._upsert(statements.FOUND)
+        return Counts(read, inserted, updated, deleted)
+
+    def _execute(self, statement: sql.Composable) -> int:
+        self.warehouse.execute(statement)
+        return self.warehouse.rowcount

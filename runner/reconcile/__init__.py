@@ -1,0 +1,1 @@
+"""Compares source and raw by hashes per bucket of keys, names what differs, and repairs it (docs/decisions/0007)."""

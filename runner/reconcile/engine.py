@@ -1,0 +1,134 @@
+"""Reconciles the tables of a contract, one after the other, each with both databases at work; notes every result."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, replace
+
+import psycopg2
+from psycopg2 import sql
+from psycopg2.extensions import ISOLATION_LEVEL_REPEATABLE_READ
+from psycopg2.extensions import connection as PgConnection
+
+from runner.connect import as_haven_error, connect, explained
+from runner.contract import Contract, TableSpec
+from runner.errors import DataError, HavenError
+from runner.load.buckets import ADD_UP_IN_PLACE
+from runner.load.outcome import LoadRequest
+from runner.load.plan import plan_table
+from runner.load.state import prepare
+from runner.reconcile.compare import compare
+from runner.reconcile.outcome import Reconciliation
+from runner.settings import Connection
+
+# Keys named per table; a repair takes up to REPAIR_LIMIT, beyond that a whole reload is quicker and plainer.
+NAMED_LIMIT = 1000
+REPAIR_LIMIT = 10_000
+STORED_KEYS = 100
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the caller wants: how many keys by name, their values too, and the load's snapshot to look at."""
+
+    limit: int = NAMED_LIMIT
+    with_values: bool = False
+    snapshot: str | None = None
+
+
+def reconcile_tables(
+    contract: Contract,
+    source: Connection,
+    warehouse: Connection,
+    wishes: Wishes,
+    *,
+    run_id: str,
+    on_done: Callable[[Reconciliation], None] = lambda result: None,
+) -> list[Reconciliation]:
+    """Compare every table of `contract`, write ops.reconciliations, return one result each; raw is only read.
+
+    Raises UnreachableError if the warehouse cannot be reached or written.
+    """
+    done: list[Reconciliation] = []
+    with closing(connect(warehouse, application_name=f"haven reconcile {run_id}")) as control:
+        with explained():
+            prepare(control)
+        for problem in contract.problems:
+            done.append(Reconciliation(problem.label, error=problem.message, error_code=2))
+        for spec in contract.tables:
+            done.append(reconcile_table(spec, source, warehouse, wishes, run_id=run_id))
+            with explained():
+                record(control, spec, done[-1], run_id)
+            on_done(done[-1])
+    return done
+
+
+def reconcile_table(
+    spec: TableSpec, source: Connection, warehouse: Connection, wishes: Wishes, *, run_id: str
+) -> Reconciliation:
+    """Compare one table in sessions of its own; a failure becomes its result."""
+    started = time.monotonic()
+    name = f"haven reconcile {run_id} {spec.name}"
+    try:
+        with (
+            closing(connect(source, application_name=name)) as ours,
+            closing(connect(warehouse, application_name=name)) as theirs,
+        ):
+            for session in (ours, theirs):
+                _start_reading(session, wishes.snapshot if session is ours else None)
+            with ours.cursor() as origin, theirs.cursor() as target:
+                plan = plan_table(origin, target, spec, LoadRequest())
+            if plan.mode == "first":
+                raise DataError(f"{spec.label} was never loaded: run `haven load {spec.name}`")
+            result = compare(
+                plan,
+                ours,
+                theirs,
+                limit=wishes.limit,
+                with_values=wishes.with_values,
+                is_same_moment=wishes.snapshot is not None,
+            )
+    except psycopg2.Error as error:
+        result = _failure(spec, as_haven_error(error))
+    except HavenError as error:
+        result = _failure(spec, error)
+    return replace(result, seconds=round(time.monotonic() - started, 3))
+
+
+def _start_reading(session: PgConnection, snapshot: str | None) -> None:
+    session.set_session(isolation_level=ISOLATION_LEVEL_REPEATABLE_READ, readonly=True)
+    with session.cursor() as cursor:
+        if snapshot is not None:
+            cursor.execute(sql.SQL("set transaction snapshot {}").format(sql.Literal(snapshot)))
+        cursor.execute(ADD_UP_IN_PLACE)
+
+
+def _failure(spec: TableSpec, error: HavenError) -> Reconciliation:
+    return Reconciliation(spec.label, error=str(error), error_code=error.exit_code)
+
+
+def record(session: PgConnection, spec: TableSpec, result: Reconciliation, run_id: str) -> None:
+    """Write the ops.reconciliations row of `result` and commit. Keys are kept, values never."""
+    kept = [replace(d, values={}).as_dict() for d in result.named[:STORED_KEYS]]
+    with session, session.cursor() as cursor:
+        cursor.execute(
+            """
+            insert into ops.reconciliations (
+                run_id, source_name, table_name, raw_schema, raw_table, status, started_at, finished_at,
+                source_rows, raw_rows, missing_rows, extra_rows, different_rows, pending_rows, match_pct,
+                column_differences, lacking_columns, key_columns, sample_keys, error
+            ) values (
+                %s, %s, %s, %s, %s, %s, clock_timestamp() - make_interval(secs => %s), clock_timestamp(),
+                %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s
+            )
+            """,
+            (
+                run_id, spec.source_name, spec.name, spec.raw_schema, spec.raw_table, result.status,
+                result.seconds, result.source_rows, result.raw_rows, result.missing, result.extra,
+                result.different, result.pending, result.match_pct, json.dumps(result.columns),
+                json.dumps(result.lacking), json.dumps(result.key_columns), json.dumps(kept), result.error,
+            ),
+        )  # fmt: skip
