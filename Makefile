@@ -9,7 +9,7 @@ SCALE ?= 1
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-packages lint format docs bench bench-peers clean
+.PHONY: help setup demo test test-packages lint format docs bench bench-peers crash clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ bench: $(STAMP) ## Measure the loads and write docs/performance.md (ROWS, RUNS, 
 
 bench-peers: $(STAMP) ## Install the other loaders that `make bench` compares with, each apart
 	@$(BIN)/python -m benchmarks.install
+
+crash: $(STAMP) ## Kill loads and servers at every point and at random, and check that nothing is lost (TRIALS=120 SEED=…)
+	@PYTHONPATH=tests/runner $(BIN)/python -m crash
 
 clean: ## Stop and remove the embedded databases and all that was made here
 	@if [ -x $(BIN)/haven ]; then $(BIN)/haven down --delete; fi
