@@ -55,4 +55,4 @@ crash: $(STAMP) ## Kill loads and servers at every point and at random, and chec
 
 clean: ## Stop and remove the embedded databases and all that was made here
 	@if [ -x $(BIN)/haven ]; then $(BIN)/haven down --delete; fi
-	@rm -rf $(VENV) target logs dbt_packages package-lock.yml .mypy_cache .ruff_cache .pytest_cache
+	@rm -rf $(VENV) target logs dbt_packages package-lock.yml .mypy_cache .ruff_cache .pytest_cache benchmarks/.peers

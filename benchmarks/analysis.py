@@ -73,7 +73,7 @@ def goals(results: Results) -> str:
             f"| Haven's peak memory in all of it | under {MEMORY_GOAL_MB} MB | {max(peaks):.0f} MB |"
         )
     small = {
-        f"{part['rows']:,} rows and {part['runs']} trials"
+        f"{part['rows']:,} rows and {part['runs']} trial{'s' if part['runs'] > 1 else ''}"
         for name, part in results.items()
         if name not in UNSCALED and (part["rows"] < GOAL_ROWS or part["runs"] < GOAL_RUNS)
     }

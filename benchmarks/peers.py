@@ -46,8 +46,9 @@ class Peer:
 
     @property
     def path(self) -> str:
-        """Return the peer's program."""
-        return str(HOME / self.name / self.program)
+        """Return the peer's program; its place may depend on Python's version."""
+        found = sorted((HOME / self.name).glob(self.program))
+        return str(found[0] if found else HOME / self.name / self.program)
 
     @property
     def is_installed(self) -> bool:
@@ -138,7 +139,7 @@ ALL = (
     Peer("ingestr", "ingestr", "bin/ingestr", ("--version",), _ingestr, can_split=True,
          settings="page size 50,000; merge by primary key and incremental key"),
     Peer("sling", "sling",
-         "lib/python3.11/site-packages/sling_linux_amd64/bin/sling-linux-amd64", ("--version",),
+         "lib/python3*/site-packages/sling_linux_amd64/bin/sling-linux-amd64", ("--version",),
          _sling, settings="bulk on (COPY); full-refresh and incremental"),
     Peer("dlt", "dlt", "bin/python",
          ("-c", "import importlib.metadata as m; print(m.version('dlt'))"), _dlt,
