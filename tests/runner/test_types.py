@@ -628,8 +628,6 @@ def test_huge_values_arrive_and_huger_rows_are_refused(shop: Shop) -> None:
     shop.execute("insert into item values (1, repeat('x', 300000000), null)")
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     shop.load_one(FULL)
-    shop.execute("update item set a = repeat('y', 300000000)")
-    assert shop.load_one(FULL).rows_updated == 1
     grown_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert grown_kb < 64 * 1024
     query = "select length(a), md5(left(a, 1000)) from {}"
