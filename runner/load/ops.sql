@@ -167,6 +167,7 @@ as $$
         select reads.reader, found.depth + 1
         from found
         inner join reads on found.reader = reads.readee
+        where found.depth < 100 -- views can be made to read each other; nobody can read such a view
     )
     select found.reader::regclass, max(found.depth)
     from found
@@ -300,13 +301,14 @@ begin
     for i in reverse cardinality(names)..1 loop
         begin
             execute format('drop view %s', names[i]);
-        exception when dependent_objects_still_exist then
+        exception when dependent_objects_still_exist or insufficient_privilege then
             get stacked diagnostics statement = pg_exception_detail;
             raise exception using
-                errcode = 'dependent_objects_still_exist',
+                errcode = sqlstate,
                 message = format(
                     '%s of %s changed its type, and view %s that reads it cannot be made again: %s',
-                    array_to_string(column_names, ', '), relation, names[i], statement
+                    array_to_string(column_names, ', '), relation, names[i],
+                    coalesce(nullif(statement, ''), sqlerrm)
                 );
         end;
     end loop;
