@@ -14,6 +14,11 @@ from runner.settings import Connection
 
 CONNECT_TIMEOUT_S = 10
 _HAS_TRANSACTION_TIMEOUT = 170000
+# What is reported as loaded must survive a crash of the server, whatever its default; a stricter one stays.
+_DURABLE = """
+select set_config('synchronous_commit', 'local', false)
+where current_setting('synchronous_commit') = 'off'
+"""
 # What libpq says when the same attempt may succeed a little later.
 _TRANSIENT = (
     "Connection refused",
@@ -69,13 +74,12 @@ def connect(target: Connection, *, application_name: str = "haven") -> PgConnect
             # A session that keeps a snapshot or a lock waits for the others; it must not be ended for that.
             " -c idle_in_transaction_session_timeout=0 -c idle_session_timeout=0",
         )
-        if (
-            session.server_version >= _HAS_TRANSACTION_TIMEOUT
-        ):  # older ones refuse the name at login
-            session.autocommit = True
-            with session.cursor() as cursor:
-                cursor.execute("set transaction_timeout = 0")
-            session.autocommit = False
+        session.autocommit = True
+        with session.cursor() as cursor:
+            if session.server_version >= _HAS_TRANSACTION_TIMEOUT:
+                cursor.execute("set transaction_timeout = 0")  # older ones refuse it at login
+            cursor.execute(_DURABLE)
+        session.autocommit = False
     except psycopg2.OperationalError as error:
         message = str(error)
         raise UnreachableError(

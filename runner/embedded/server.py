@@ -68,7 +68,7 @@ def write_config(data_dir: Path, port: int) -> None:
         "work_mem": "'32MB'",
         "max_wal_size": "'4GB'",
         "checkpoint_timeout": "'15min'",
-        # A crash may lose the last moments, never consistency; the next load reads them again.
+        # A crash may lose what models built last, never consistency; the runner's own commits do wait.
         "synchronous_commit": "off",
         "wal_level": "logical",
         "random_page_cost": "1.1",

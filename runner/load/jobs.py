@@ -37,8 +37,8 @@ class Job:
     on_bytes: Callable[[str, int], None]
     on_retry: Callable[[str, str, float], None]
 
-    def load(self, plan: TablePlan, load_id: int, *, is_copied: bool = False) -> TableOutcome:
-        """Load one table; a failure becomes its outcome.
+    def load(self, plan: TablePlan, load_id: int, *, parts: int = 0) -> TableOutcome:
+        """Load one table, or make it of the `parts` that were copied; a failure becomes its outcome.
 
         Raises SnapshotLost or Stopped: the whole round is over.
         """
@@ -58,7 +58,7 @@ class Job:
                         run_id=self.run_id,
                         load_id=load_id,
                         bound=self.bound,
-                        is_copied=is_copied,
+                        parts=parts,
                         on_bytes=lambda count: self.on_bytes(plan.spec.label, count),
                     )
                 ]
@@ -179,7 +179,7 @@ class SplitLoad:
                 return None
         if self._error is not None:
             return failure(self.plan, self._error, started=self.started)
-        outcome = self.job.load(self.plan, self.load_id, is_copied=True)
+        outcome = self.job.load(self.plan, self.load_id, parts=len(self.parts))
         return replace(
             outcome,
             tries=outcome.tries + self._retries,

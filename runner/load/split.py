@@ -12,6 +12,7 @@ from psycopg2 import sql
 from psycopg2.extensions import connection as PgConnection
 from psycopg2.extensions import cursor as PgCursor
 
+from runner.errors import DataError
 from runner.load import statements
 from runner.load.copy import copy_rows
 from runner.load.plan import TablePlan
@@ -115,14 +116,22 @@ def copy_part(
     )
 
 
-def take_over(plan: TablePlan, warehouse: PgCursor, load_id: int) -> int:
-    """Move the hidden table into raw, in the caller's transaction; return the rows of its parts."""
+def take_over(plan: TablePlan, warehouse: PgCursor, load_id: int, parts: int) -> int:
+    """Move the hidden table into raw, in the caller's transaction; return the rows of its `parts` parts.
+
+    Raises DataError if not all of them are there.
+    """
     warehouse.execute(
         "with gone as (delete from ops.load_parts where load_id = %s returning rows_copied) "
-        "select coalesce(sum(rows_copied), 0)::bigint from gone",
+        "select count(*), coalesce(sum(rows_copied), 0)::bigint from gone",
         (load_id,),
     )
-    rows = int(warehouse.fetchone()[0])  # type: ignore[index]
+    found, rows = warehouse.fetchone()  # type: ignore[misc]
+    if found != parts:  # a standby that took over may lack the last commits
+        raise DataError(
+            f"the warehouse has only {found} of the {parts} parts that were committed: did another "
+            "server take its place? Nothing was kept, run the load again"
+        )
     schema, name = plan.raw.strings
     hidden = hidden_table(load_id)
     warehouse.execute(sql.SQL("comment on table {} is null").format(hidden))
@@ -134,4 +143,4 @@ def take_over(plan: TablePlan, warehouse: PgCursor, load_id: int) -> int:
             sql.Identifier(schema, hidden.strings[-1]), sql.Identifier(name)
         )
     )
-    return rows
+    return int(rows)

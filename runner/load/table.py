@@ -38,20 +38,20 @@ def load_table(
     run_id: str,
     load_id: int,
     bound: datetime,
-    is_copied: bool = False,
+    parts: int = 0,
     on_bytes: Callable[[int], None] = lambda count: None,
 ) -> TableOutcome:
     """Carry out `plan` and return its counts.
 
     `bound` is the time before which no open source transaction started: the watermark never passes it, so a row
-    that commits late with an older time is still read next time. `is_copied` says that the parts of a first load
-    are in its hidden table already.
+    that commits late with an older time is still read next time. `parts` is how many parts of a first load
+    are in its hidden table already (0: it is not split).
 
     Raises psycopg2.Error, DataError or LockedError; the caller rolls back.
     """
     started = time.monotonic()
     if plan.mode == "first":
-        read, highest = _first(plan, source, warehouse, load_id, is_copied, on_bytes)
+        read, highest = _first(plan, source, warehouse, load_id, parts, on_bytes)
         inserted, updated, deleted = read, 0, 0
     else:
         apply_drift(plan.drift, plan.spec, warehouse, load_id=load_id, mode=plan.mode)
@@ -89,15 +89,15 @@ def _first(
     source: PgCursor,
     warehouse: PgCursor,
     load_id: int,
-    is_copied: bool,
+    parts: int,
     on_bytes: Callable[[int], None],
 ) -> tuple[int, str | None]:
     """Make the raw table and fill it; return the rows read and the highest watermark among them.
 
     All that is not the source's comes after the rows, which is faster.
     """
-    if is_copied:
-        read = take_over(plan, warehouse, load_id)
+    if parts:
+        read = take_over(plan, warehouse, load_id, parts)
     else:
         warehouse.execute(statements.create_raw(plan.raw, plan.columns, plan.key))
         query = statements.select_source(plan.source, plan.columns)

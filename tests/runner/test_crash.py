@@ -8,13 +8,14 @@ from contextlib import closing
 
 import pytest
 from crash.check import lost_and_doubled
-from crash.shop import RAW
+from crash.shop import RAW, TABLES
 from crash.trial import HARMS, Bench, Kill, Result, run
+from crash.victim import load
 
 from runner import embedded
 
 SEED = 20261121
-# Where a load is most likely to leave a half behind; each is looked up by its words in a whole run's points.
+# Where a load is most likely to leave a half behind; a point's name begins with these words.
 POINTS = {
     "first": (
         "before warehouse: comment on table",
@@ -50,11 +51,6 @@ def whole(bench: Bench) -> dict[str, Result]:
     return {mode: run(bench, mode, Kill("point")) for mode in POINTS}
 
 
-def at(whole: Result, words: str) -> int:
-    """Return the number of the first point that begins with `words`."""
-    return next(n for n, name in enumerate(whole.points, 1) if name.startswith(words))
-
-
 def test_a_load_that_nothing_happens_to_is_right(whole: dict[str, Result]) -> None:
     for result in whole.values():
         assert result.is_right, result
@@ -64,10 +60,9 @@ def test_a_load_that_nothing_happens_to_is_right(whole: dict[str, Result]) -> No
 @pytest.mark.parametrize(
     ("mode", "words"), [(m, w) for m, points in POINTS.items() for w in points]
 )
-def test_a_killed_loader_leaves_whole_loads(
-    bench: Bench, whole: dict[str, Result], mode: str, words: str
-) -> None:
-    result = run(bench, mode, Kill("point", die_at=at(whole[mode], words)))
+@pytest.mark.usefixtures("whole")
+def test_a_killed_loader_leaves_whole_loads(bench: Bench, mode: str, words: str) -> None:
+    result = run(bench, mode, Kill("point", die_in=words))
     assert result.exit_code == -9
     assert result.is_right, result
 
@@ -82,13 +77,21 @@ def test_a_server_that_fails_leaves_whole_loads(
     assert result.is_right, result
 
 
-def test_a_loader_that_commits_watermarks_apart_is_found_out(
-    bench: Bench, whole: dict[str, Result]
-) -> None:
-    unharmed = run(bench, "incremental", Kill("point"), workers=1, is_broken=True)
+@pytest.mark.usefixtures("whole")
+def test_a_load_that_ended_well_survives_a_crash_of_the_warehouse(bench: Bench) -> None:
+    count = "select count(*) from ops.table_loads where status = 'ok'"
+    before = bench.value("warehouse", count)
+    assert load(bench.orders()) == 0
+    bench.servers.crash("warehouse", bench.rng)
+    assert bench.value("warehouse", count) == before + len(TABLES)
+
+
+@pytest.mark.usefixtures("whole")
+def test_a_loader_that_commits_watermarks_apart_is_found_out(bench: Bench) -> None:
+    unharmed = run(bench, "incremental", Kill("point"), is_broken=True)
     assert unharmed.is_right, unharmed  # only a kill shows the fault
-    kill = Kill("point", die_at=at(unharmed, "before warehouse: insert into ops.table_loads"))
-    result = run(bench, "incremental", kill, workers=1, is_broken=True)
+    kill = Kill("point", die_in="before warehouse: insert into ops.table_loads")
+    result = run(bench, "incremental", kill, tables=("visit",), is_broken=True)
     assert result.lost > 0
     assert any("watermark changed without" in fault for fault in result.torn)
     # What is lost stays lost until the tables are read whole.
@@ -96,9 +99,8 @@ def test_a_loader_that_commits_watermarks_apart_is_found_out(
     assert healed.is_right, healed
 
 
-def test_rows_that_are_gone_or_there_twice_are_counted(
-    bench: Bench, whole: dict[str, Result]
-) -> None:
+@pytest.mark.usefixtures("whole")
+def test_rows_that_are_gone_or_there_twice_are_counted(bench: Bench) -> None:
     with (
         closing(bench.servers.open("source")) as source,
         closing(bench.servers.open("warehouse")) as warehouse,

@@ -15,7 +15,7 @@ from runner.contract import Contract, TableSpec
 from runner.load import split
 from runner.load.engine import load_tables
 from runner.load.outcome import LoadRequest, TableOutcome
-from runner.load.state import recorded_run
+from runner.load.state import prepare, recorded_run
 from runner.settings import Connection
 
 SPEC = TableSpec(
@@ -170,3 +170,27 @@ def test_what_a_killed_run_left_is_dropped_by_the_next(pair: Pair) -> None:
     )
     assert left == [("load_901",)]
     assert pair.execute(pair.warehouse, "select count(*) from ops.load_parts") == [(0,)]
+
+
+def test_a_part_that_the_warehouse_forgot_fails_the_table(pair: Pair) -> None:
+    with closing(connect(pair.warehouse)) as session:
+        prepare(session)
+    # As after a failover to a standby that had not got the last commits.
+    pair.execute(
+        pair.warehouse,
+        """
+        create function ops.forget() returns trigger language plpgsql as
+        $$ begin return null; end $$;
+        create trigger forget before insert on ops.load_parts
+        for each row when (new.part_number = 1) execute function ops.forget();
+        """,
+    )
+    (outcome,) = pair.load()
+    assert outcome.error is not None
+    assert "parts that were committed" in outcome.error
+    assert pair.execute(pair.warehouse, "select to_regclass('raw.item')") == [(None,)]
+    assert pair.execute(pair.warehouse, LEFT) == [(0,)]
+    pair.execute(pair.warehouse, "drop trigger forget on ops.load_parts")
+    (outcome,) = pair.load()
+    assert outcome.error is None
+    assert pair.is_equal()

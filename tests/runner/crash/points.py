@@ -24,10 +24,10 @@ _WORDS = 6
 
 
 class Counter:
-    """Counts points over all threads; `at` is the one to die at (0: none)."""
+    """Counts points over all threads; dies at number `at`, or at the first whose name begins with `words`."""
 
-    def __init__(self, at: int) -> None:
-        self.at, self.count = at, 0
+    def __init__(self, at: int, words: str = "") -> None:
+        self.at, self.words, self.count = at, words, 0
         self._lock = threading.Lock()
 
     def reach(self, name: str, last_act: Callable[[], object] = lambda: None) -> None:
@@ -35,7 +35,7 @@ class Counter:
         with self._lock:
             self.count += 1
             sys.stdout.write(f"{self.count}\t{name}\n")
-            if self.count == self.at:
+            if self.count == self.at or (self.words and name.startswith(self.words)):
                 sys.stdout.flush()
                 last_act()
                 os.kill(os.getpid(), signal.SIGKILL)
@@ -70,9 +70,9 @@ def install(counter: Counter, warehouse_port: int) -> None:
     write_some, start = Wire.write_some, Wire.start
     copies: dict[int, str] = {}
 
-    def counted_start(wire: Wire, statement: bytes, expected: bytes) -> None:
+    def counted_start(wire: Wire, statement: bytes, *args: Any, **kwargs: Any) -> None:
         copies[id(wire)] = _short(statement.decode())
-        start(wire, statement, expected)
+        start(wire, statement, *args, **kwargs)
 
     def counted_write(wire: Wire, view: memoryview) -> int:
         counter.reach(

@@ -141,10 +141,10 @@ class Shop:
             self.commit(session)
 
     def open(self) -> PgConnection:
-        """Return a writer's session; what it commits is never lost, even if the server's default is otherwise."""
+        """Return a writer's session."""
         session = connect(self.source, application_name=NAME)
         with session, session.cursor() as cursor:
-            cursor.execute("set synchronous_commit = on; set statement_timeout = '30s'")
+            cursor.execute("set statement_timeout = '30s'")
         return session
 
     def change(self, session: PgConnection, statements: str = CHANGE) -> None:

@@ -33,12 +33,14 @@ HARMS = ("terminate", "kill_backend", "crash")
 class Kill:
     """What happens to the load: `how` is "point", "moment", or one of HARMS on `side`.
 
-    `die_at` numbers the point; `after_s` is the time from the load's begin to a harm or a SIGKILL from outside.
+    `die_at` numbers the point, or `die_in` is how its name begins; `after_s` is the time from the load's begin to a
+    harm or a SIGKILL from outside.
     """
 
     how: str
     side: Side | None = None
     die_at: int = 0
+    die_in: str = ""
     after_s: float = 0.0
 
     @property
@@ -107,6 +109,12 @@ class Bench:
             self.servers.source, self.servers.warehouse, f"crash-{self.runs}", **more
         )
 
+    def value(self, side: Side, query: str) -> Any:
+        """Return the one value of `query`."""
+        with closing(self.servers.open(side)) as session, session.cursor() as cursor:
+            cursor.execute(query)
+            return cursor.fetchone()[0]  # type: ignore[index]
+
     def forget(self) -> None:
         """Empty the warehouse."""
         with (
@@ -148,6 +156,7 @@ def run(
         request=MODES[mode] | {"workers": workers},
         with_gone=with_gone,
         die_at=kill.die_at,
+        die_in=kill.die_in,
         is_broken=is_broken,
     )
     _harm(bench, orders, kill, result, is_busy=is_busy)

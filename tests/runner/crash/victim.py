@@ -33,7 +33,8 @@ GONE = TableSpec("shop", "gone", "raw_shop", "gone", "public", "gone", file="cra
 
 @dataclass(frozen=True)
 class Orders:
-    """One load: what to load how; `die_at` numbers the point to die at (0: none).
+    """One load: what to load how; `die_at` numbers the point to die at (0: none), or `die_in` is how
+    its name begins.
 
     `is_broken` makes a loader that commits watermarks apart from their rows, to prove that the harness sees it.
     """
@@ -45,6 +46,7 @@ class Orders:
     request: dict[str, Any] = field(default_factory=dict)
     with_gone: bool = False
     die_at: int = 0
+    die_in: str = ""
     is_broken: bool = False
 
     def to_json(self) -> str:
@@ -97,7 +99,7 @@ def break_watermarks(warehouse: Connection) -> None:
 def main() -> int:
     """Do what standard input says; return the exit code."""
     orders = Orders.from_json(sys.stdin.read())
-    points.install(points.Counter(orders.die_at), orders.warehouse.port)
+    points.install(points.Counter(orders.die_at, orders.die_in), orders.warehouse.port)
     if orders.is_broken:
         break_watermarks(orders.warehouse)
     print("go", flush=True)
