@@ -61,11 +61,12 @@ def connect(target: Connection, *, application_name: str = "haven") -> PgConnect
             client_encoding="UTF8",
             # COPY data is read beneath libpq, in the clear or through TLS; not through Kerberos encryption.
             gssencmode="disable",
-            # A host that vanished is noticed within a minute, also while nothing is sent.
+            # A host that vanished is noticed within a minute while nothing is sent. While data waits it takes longer:
+            # a warehouse may be too busy to read for a while.
             keepalives_idle=30,
             keepalives_interval=10,
             keepalives_count=3,
-            tcp_user_timeout=60_000,
+            tcp_user_timeout=600_000,
             # Exact floats, one time zone and one form of text, whatever the server's defaults are.
             options="-c timezone=UTC -c datestyle=ISO -c intervalstyle=postgres"
             " -c extra_float_digits=1 -c bytea_output=hex -c lc_monetary=C -c xmlbinary=base64"
