@@ -163,8 +163,8 @@ def run(
     idle_s = [servers.wait_until_idle(side) for side in ("source", "warehouse")]
     if kill.side == "source":
         shop.look_again()
-    _judge(bench, before, result, tables)
-    _load_again(bench, result)
+    left = _judge(bench, before, result, tables)
+    _load_again(bench, left, result)
     result.seconds = time.monotonic() - started
     if max(idle_s) > PATIENCE_S / 2:
         result.leftovers.append(f"sessions for {max(idle_s):.0f} s")
@@ -218,8 +218,11 @@ def _harm(
     result.points = [line.partition("\t")[2] for line in out.splitlines()]
     if result.exit_code == -9 and result.points:
         result.point = result.points[-1]
-    if result.exit_code not in (0, -9) and errors:
-        result.point += f" ({errors.strip().splitlines()[-1][:90]})"
+    lines = errors.splitlines()
+    if retries := sum(line.startswith(victim.RETRY) for line in lines):
+        result.point += f" ({retries} retries)"
+    if result.exit_code not in (0, -9) and lines:
+        result.point += f" ({lines[-1]})"
 
 
 def _write(shop: Shop, stop: threading.Event, is_late: bool) -> None:
@@ -237,28 +240,28 @@ def _write(shop: Shop, stop: threading.Event, is_late: bool) -> None:
 
 def _judge(
     bench: Bench, before: dict[str, check.TableState], result: Result, tables: tuple[str, ...]
-) -> None:
-    """Check what the killed load left, before anything else runs."""
+) -> dict[str, check.TableState]:
+    """Check what the killed load left, before anything else runs, and return it."""
     with (
         closing(bench.servers.open("source")) as source,
         closing(bench.servers.open("warehouse")) as warehouse,
     ):
         is_ok = result.exit_code == 0
+        left = check.look(warehouse)
         result.torn += check.torn(
             before,
-            check.look(warehouse),
+            left,
             bench.shop.versions,
             # A run that failed after a lost snapshot may have begun to load everything again.
             is_one_snapshot=is_ok or result.exit_code == -9,
             must_be_new=tables if is_ok else (),
         )
         result.leftovers += check.leftovers(source, warehouse, is_done=False)
+    return left
 
 
-def _load_again(bench: Bench, result: Result) -> None:
+def _load_again(bench: Bench, before: dict[str, check.TableState], result: Result) -> None:
     """Load to the end, and compare everything with the source, which rests now."""
-    with closing(bench.servers.open("warehouse")) as warehouse:
-        before = check.look(warehouse)
     try:
         code = victim.load(bench.orders())
     except HavenError as error:

@@ -22,6 +22,7 @@ from runner.errors import HavenError
 from runner.load import engine, split, table
 from runner.load.outcome import LoadRequest
 from runner.load.plan import TablePlan
+from runner.load.round import Listener
 from runner.load.state import recorded_run
 from runner.settings import Connection
 
@@ -29,6 +30,7 @@ from runner.settings import Connection
 SPLIT_BYTES, PART_BYTES = 128 << 10, 128 << 10
 # A table of the contract that the source does not have: its failure is recorded at the end.
 GONE = TableSpec("shop", "gone", "raw_shop", "gone", "public", "gone", file="crash")
+RETRY = "retry: "
 
 
 @dataclass(frozen=True)
@@ -66,15 +68,25 @@ def load(orders: Orders) -> int:
     split.SPLIT_BYTES, split.PART_BYTES = SPLIT_BYTES, PART_BYTES
     specs = tuple(TABLES[name] for name in orders.tables) + ((GONE,) if orders.with_gone else ())
     request = LoadRequest(**orders.request)
+
+    def on_retry(what: str, reason: str, wait_s: float) -> None:
+        print(f"{RETRY}{what}: {reason}, in {wait_s:.1f} s", file=sys.stderr)
+
     with recorded_run(
         orders.source,
         orders.warehouse,
         run_id=orders.run_id,
         command="load",
         retries=request.retries,
+        on_retry=on_retry,
     ) as run:
         outcomes = engine.load_tables(
-            Contract(specs, ()), orders.source, orders.warehouse, request, run=run
+            Contract(specs, ()),
+            orders.source,
+            orders.warehouse,
+            request,
+            run=run,
+            listener=Listener(on_retry=on_retry),
         )
         run.is_ok = not any(outcome.error for outcome in outcomes)
     for outcome in outcomes:
