@@ -62,7 +62,7 @@ def test_a_load_that_nothing_happens_to_is_right(whole: dict[str, Result]) -> No
 )
 @pytest.mark.usefixtures("whole")
 def test_a_killed_loader_leaves_whole_loads(bench: Bench, mode: str, words: str) -> None:
-    result = run(bench, mode, Kill("point", die_in=words))
+    result = run(bench, mode, Kill("point", die_at=1, die_in=words))
     assert result.exit_code == -9
     assert result.is_right, result
 
@@ -90,7 +90,7 @@ def test_a_load_that_ended_well_survives_a_crash_of_the_warehouse(bench: Bench) 
 def test_a_loader_that_commits_watermarks_apart_is_found_out(bench: Bench) -> None:
     unharmed = run(bench, "incremental", Kill("point"), is_broken=True)
     assert unharmed.is_right, unharmed  # only a kill shows the fault
-    kill = Kill("point", die_in="before warehouse: insert into ops.table_loads")
+    kill = Kill("point", die_at=1, die_in="before warehouse: insert into ops.table_loads")
     result = run(bench, "incremental", kill, tables=("visit",), is_broken=True)
     assert result.lost > 0
     assert any("watermark changed without" in fault for fault in result.torn)

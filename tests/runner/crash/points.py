@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -24,7 +23,7 @@ _WORDS = 6
 
 
 class Counter:
-    """Counts points over all threads; dies at number `at`, or at the first whose name begins with `words`."""
+    """Counts points over all threads; dies at number `at`, of those whose name begins with `words` (0: never)."""
 
     def __init__(self, at: int, words: str = "") -> None:
         self.at, self.words, self.count = at, words, 0
@@ -33,10 +32,9 @@ class Counter:
     def reach(self, name: str, last_act: Callable[[], object] = lambda: None) -> None:
         """Say on standard output that point `name` is reached; if it is the one, do `last_act` and die."""
         with self._lock:
-            self.count += 1
-            sys.stdout.write(f"{self.count}\t{name}\n")
-            if self.count == self.at or (self.words and name.startswith(self.words)):
-                sys.stdout.flush()
+            print(name, flush=True)  # a SIGKILL from outside keeps no buffer
+            self.count += name.startswith(self.words)
+            if self.count == self.at and name.startswith(self.words):
                 last_act()
                 os.kill(os.getpid(), signal.SIGKILL)
 

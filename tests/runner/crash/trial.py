@@ -33,8 +33,8 @@ HARMS = ("terminate", "kill_backend", "crash")
 class Kill:
     """What happens to the load: `how` is "point", "moment", or one of HARMS on `side`.
 
-    `die_at` numbers the point, or `die_in` is how its name begins; `after_s` is the time from the load's begin to a
-    harm or a SIGKILL from outside.
+    `die_at` numbers the point, of those whose name begins with `die_in`; `after_s` is the time from the load's begin
+    to a harm or a SIGKILL from outside.
     """
 
     how: str
@@ -215,7 +215,7 @@ def _harm(
                 writer.join()
     result.load_s = time.monotonic() - begun
     result.exit_code = process.returncode
-    result.points = [line.partition("\t")[2] for line in out.splitlines()]
+    result.points = out.splitlines()
     if result.exit_code == -9 and result.points:
         result.point = result.points[-1]
     lines = errors.splitlines()

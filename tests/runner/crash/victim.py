@@ -35,8 +35,7 @@ RETRY = "retry: "
 
 @dataclass(frozen=True)
 class Orders:
-    """One load: what to load how; `die_at` numbers the point to die at (0: none), or `die_in` is how
-    its name begins.
+    """One load: what to load how; it dies at point `die_at` (0: none) of those whose name begins with `die_in`.
 
     `is_broken` makes a loader that commits watermarks apart from their rows, to prove that the harness sees it.
     """
