@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from psycopg2 import sql
 from psycopg2.extensions import cursor as PgCursor
 
+from runner.catalog import Column
 from runner.load import buckets, statements
 from runner.load.copy import copy_rows
 from runner.load.plan import TablePlan
 
 # A smaller table is sooner copied than hashed.
 HASHED_FROM_BYTES = 16 << 20
-_ANY = sql.SQL("true")
 
 
 class Counts(NamedTuple):
@@ -24,6 +24,18 @@ class Counts(NamedTuple):
     inserted: int
     updated: int
     deleted: int
+
+
+class _Scope(NamedTuple):
+    """What has to be looked at: the source's rows, the condition on raw's (`target`), and how many rows were hashed.
+
+    `is_equal` says that the hashes leave nothing to look at.
+    """
+
+    query: sql.Composable
+    among: sql.Composable = sql.SQL("true")
+    hashed: int = 0
+    is_equal: bool = False
 
 
 def merge(
@@ -99,22 +111,13 @@ class _Merge:
 
     def _full(self) -> Counts:
         """Compare all rows; move those of the buckets that differ."""
-        query: sql.Composable = statements.select_source(self.plan.source, self.plan.columns)
-        among: sql.Composable = _ANY
-        read = 0
-        if self.is_hashed:
-            live = statements.raw_rows(self.raw, self.names)
-            found = buckets.compare(
-                self.source, query, self.warehouse, live, self.key_columns, self.plan.columns
-            )
-            read = found.source_rows
-            if not found.buckets:
-                return Counts(read, 0, 0, 0)
-            if found.is_worthwhile:
-                query = found.of_source(query, self.key_columns)
-                among = found.condition("target", self.key_columns)
-        staged = self._copy(query, statements.STAGE, self.names)
-        self.warehouse.execute(statements.create_changes(self.raw, self.names, self.key, among))
+        scope = self._scope(self.names, self.plan.columns, by_row=True)
+        if scope.is_equal:
+            return Counts(scope.hashed, 0, 0, 0)
+        staged = self._copy(scope.query, statements.STAGE, self.names)
+        self.warehouse.execute(
+            statements.create_changes(self.raw, self.names, self.key, scope.among)
+        )
         self.warehouse.execute(sql.SQL("analyze {}").format(statements.CHANGES))
         insert, update, delete = statements.apply_changes(
             self.raw, self.names, self.key, self.load_id
@@ -124,23 +127,16 @@ class _Merge:
             0 if statement is delete and is_ignored else self._execute(statement)
             for statement in (insert, update, delete)
         )
-        return Counts(read or staged, inserted, updated, deleted)
+        return Counts(scope.hashed or staged, inserted, updated, deleted)
 
     def _sweep(self) -> Counts:
         """Compare which keys there are; mark what is gone, fetch what came behind the watermark."""
-        query: sql.Composable = statements.select_source(self.plan.source, self.key_columns)
-        among: sql.Composable = _ANY
-        if self.is_hashed:
-            live = statements.raw_rows(self.raw, self.key)
-            found = buckets.compare(self.source, query, self.warehouse, live, self.key_columns)
-            if not found.buckets:
-                return Counts(0, 0, 0, 0)
-            if found.is_worthwhile:
-                query = found.of_source(query, self.key_columns)
-                among = found.condition("target", self.key_columns)
+        scope = self._scope(self.key, self.key_columns, by_row=False)
+        if scope.is_equal:
+            return Counts(0, 0, 0, 0)
         self.warehouse.execute(statements.create_stage(statements.KEYS, self.raw, self.key))
-        self._copy(query, statements.KEYS, self.key)
-        deleted = self._execute(statements.tombstone(self.raw, self.key, self.load_id, among))
+        self._copy(scope.query, statements.KEYS, self.key)
+        deleted = self._execute(statements.tombstone(self.raw, self.key, self.load_id, scope.among))
         self.warehouse.execute(statements.missing_keys(self.raw, self.key))
         values = self.warehouse.fetchone()
         if values is None or values[0] is None:
@@ -150,6 +146,24 @@ class _Merge:
         read = self._stage(statements.FOUND, condition)
         inserted, updated = self._upsert(statements.FOUND)
         return Counts(read, inserted, updated, deleted)
+
+    def _scope(self, names: Sequence[str], columns: Sequence[Column], *, by_row: bool) -> _Scope:
+        """Compare hashes of rows, or only which keys there are, if the table is worth it; return what is left."""
+        query = statements.select_source(self.plan.source, columns)
+        if not self.is_hashed:
+            return _Scope(query)
+        live = statements.raw_rows(self.raw, names)
+        found = buckets.compare(
+            self.source, query, self.warehouse, live, self.key_columns, columns if by_row else ()
+        )
+        if not found.is_worthwhile:
+            return _Scope(query, hashed=found.source_rows)
+        return _Scope(
+            found.of_source(query, self.key_columns),
+            found.condition("target", self.key_columns),
+            found.source_rows,
+            is_equal=not found.buckets,
+        )
 
     def _execute(self, statement: sql.Composable) -> int:
         self.warehouse.execute(statement)
