@@ -20,7 +20,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@echo "making $(VENV) and installing the locked requirements (about a minute)"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . --config-settings editable_mode=compat
 	@touch $@
 
 setup: $(STAMP) ## Make .venv with everything in it
