@@ -32,7 +32,7 @@ demo: $(STAMP) ## Start the databases, fill the source, load, build, test, repor
 
 test: $(STAMP) ## Run all tests, with the real dbt packages where they can be had and with the offline subset
 	@$(BIN)/haven deps
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup --cov --cov-report=term --cov-fail-under=85
+	@$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder --cov --cov-report=term --cov-fail-under=85
 
 lint: $(STAMP) ## Check style and types: ruff, mypy, sqlfluff
 	@.ci/lint
