@@ -28,6 +28,9 @@ _COMMANDS = {
     "report": "report",
     "profile": "profile",
     "doctor": "doctor",
+    "access": "access",
+    "erase": "erase",
+    "retain": "retain",
 }
 
 
