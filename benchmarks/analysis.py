@@ -56,6 +56,7 @@ def goals(results: Results) -> str:
                     "| increment, whole command: Haven's seconds (default) against ingestr's | at most 1.3 | "
                     f"{ours.median / row.median:.2f} |"
                 )
+    lines += _swap_goal(results.get("swap"))
     if part := results.get("nothing"):
         row = Row.of(part["entries"][0], None)
         lines.append(
@@ -87,6 +88,15 @@ def goals(results: Results) -> str:
         if lines
         else ""
     )
+
+
+def _swap_goal(part: dict[str, Any] | None) -> list[str]:
+    if part is None:
+        return []
+    return [
+        "| partition swap under 100 reads a second: p99 of a read, waits for locks included | under 100 ms, no "
+        f"error, no half state | {part['swapping']['p99_ms']} ms, none, none |"
+    ]
 
 
 def bulk(part: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-{% macro _partition_key_type(relation, spec) %}
+{% macro partition_key_type(relation, spec) %}
     {% set found = run_query(
         "select format_type(atttypid, null) from pg_catalog.pg_attribute where attrelid = '"
         ~ relation ~ "'::regclass and attname = '" ~ spec.column ~ "' and attnum > 0") %}
@@ -52,6 +52,41 @@
     {%- endif -%}
 {%- endmacro %}
 
+{% macro partition_fits_sql(spec, key_type) -%}
+    {#- Condition that is true for the rows that belong to a partition other than the default one. -#}
+    {%- set column = adapter.quote(spec.column) -%}
+    {%- if spec.method == 'range' -%}
+        {{ column }} is not null
+        {%- if spec.step is string %}
+        and isfinite({{ column }})
+        {%- endif %}
+        {%- if spec.from is not none %}
+        and {{ _partition_start_sql(column, spec, key_type) }} >= '{{ spec.from }}'
+        {%- endif %}
+        {%- if spec.until is not none %}
+        and {{ _partition_end_sql(_partition_start_sql(column, spec, key_type), spec, key_type) }} <= '{{ spec.until }}'
+        {%- endif %}
+    {%- elif spec.groups -%}
+        {{ column }}::text in ({{ _partition_literals(spec.groups.values() | sum(start=[])) }})
+        {%- if none in spec.groups.values() | sum(start=[]) %}
+        or {{ column }} is null
+        {%- endif %}
+    {%- elif spec.default -%}
+        {{ column }} is not null
+    {%- else -%}
+        true
+    {%- endif -%}
+{%- endmacro %}
+
+{% macro _partition_literals(members) %}
+    {% set literals = [] %}
+    {% for member in members %}
+        {% do literals.append(
+            'null' if member is none else dbt.string_literal(dbt.escape_single_quotes(member | string))) %}
+    {% endfor %}
+    {{ return(literals | join(', ')) }}
+{% endmacro %}
+
 {% macro _partition_range_periods_sql(relation, spec, key_type, window) %}
     {#- One row per partition that the rows of the relation belong to, and per partition of the window. -#}
     {%- set column = adapter.quote(spec.column) -%}
@@ -69,7 +104,7 @@
             {{ _partition_start_sql(column, spec, key_type) }} as partition_start,
             count(*) as row_count
         from {{ relation }}
-        where {{ column }} is not null {%- if spec.step is string %} and isfinite({{ column }}) {%- endif %}
+        where {{ partition_fits_sql(spec, key_type) }}
         group by 1
         {%- if window and spec.step is string %}
         union all
@@ -88,14 +123,6 @@
         from generate_series({{ window.from }}, {{ window.until - 1 }}, {{ spec.step }}) as series (number)
         {%- endif %}
     ) as starts
-    where
-        true
-        {%- if spec.from is not none %}
-        and starts.partition_start >= '{{ spec.from }}'
-        {%- endif %}
-        {%- if spec.until is not none %}
-        and {{ _partition_end_sql('starts.partition_start', spec, key_type) }} <= '{{ spec.until }}'
-        {%- endif %}
     group by starts.partition_start
 {% endmacro %}
 
@@ -132,22 +159,17 @@
         {%- if spec.groups %}
         inner join (values
             {%- for name, members in spec.groups.items() %}
-            {%- set literals = [] %}
+            {%- set bound = 'for values in (' ~ _partition_literals(members) ~ ')' %}
+            {%- set is_last_group = loop.last %}
             {%- for member in members %}
-                {%- do literals.append('null' if member is none else dbt.string_literal(dbt.escape_single_quotes(member | string))) %}
-            {%- endfor %}
-            {%- set bound = 'for values in (' ~ literals | join(', ') ~ ')' %}
-            {%- set outer_loop = loop %}
-            {%- for literal in literals %}
-            ({{ literal }}::text, '{{ name }}', {{ dbt.string_literal(dbt.escape_single_quotes(bound)) }})
-                {{- ',' if not (loop.last and outer_loop.last) }}
+            ({{ _partition_literals([member]) }}::text, '{{ name }}', {{ _partition_literals([bound]) }})
+                {{- ',' if not (loop.last and is_last_group) }}
             {%- endfor %}
             {%- endfor %}
         ) as groups (member, suffix, bound)
             on {{ column }}::text is not distinct from groups.member
-        {%- elif spec.default %}
-        where {{ column }} is not null
         {%- endif %}
+        where {{ partition_fits_sql(spec, key_type) }}
         group by {{ range(1, 5 if spec.groups else 3) | join(', ') }}
     ) as listed
 {% endmacro %}
@@ -157,7 +179,7 @@
         `for values …` of SQL), row_count, and child, the existing partition that holds such rows, or
         none. PostgreSQL itself says which child that is: its partition constraint is put to the first
         value of the period. -#}
-    {% set key_type = _partition_key_type(relation, spec) %}
+    {% set key_type = partition_key_type(relation, spec) %}
     {% set found = run_query(
         'select needed.suffix, needed.bound, needed.row_count::bigint, '
         ~ _partition_child_sql(children) ~ ' as child from ('
