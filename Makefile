@@ -20,7 +20,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@echo "making $(VENV) and installing the locked requirements (about a minute)"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . --config-settings editable_mode=compat
 	@touch $@
 
 setup: $(STAMP) ## Make .venv with everything in it
@@ -32,7 +32,7 @@ demo: $(STAMP) ## Start the databases, fill the source, load, build, test, repor
 
 test: $(STAMP) ## Run all tests, with the real dbt packages where they can be had and with the offline subset
 	@$(BIN)/haven deps
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup --cov --cov-report=term --cov-fail-under=85
+	@$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder --cov --cov-report=term --cov-fail-under=85
 
 lint: $(STAMP) ## Check style and types: ruff, mypy, sqlfluff
 	@.ci/lint

@@ -142,9 +142,12 @@ def changes(bench: Bench, round_number: int, copy: str, *merge: str) -> Pipe:
     )
 
 
-def changes_script(bench: Bench, round_number: int, copy: str) -> Pipe:
-    """Return one Python process that does the same as `changes` with the upsert."""
+def changes_script(
+    bench: Bench, round_number: int, copy: str, *, find_deletes: bool = False
+) -> Pipe:
+    """Return one Python process that does the same as `changes` with the upsert; and compares all keys, if wanted."""
     query = select(table.changed_since(round_number))
     script = "benchmarks.scripts.upsert"
     merge = UPSERT.replace(COPY, copy)
-    return Pipe(((sys.executable, "-m", script, query, copy, merge),), bench.environment())
+    sweep = (table.NAME, table.KEY) if find_deletes else ()
+    return Pipe(((sys.executable, "-m", script, query, copy, merge, *sweep),), bench.environment())

@@ -32,8 +32,8 @@ autovacuum off, as it would start in the middle of some trial.
   run of the other loader. "Engine" is what Haven itself says for a table, without the start-up, of which work by hand
   in psql has next to none.
 - Trials alternate (A B C A B C …) after a checkpoint on both sides; copies are dropped in between. Figures are medians.
-  The speed is a method's rows a second divided by the baseline's, so above 1 is faster; in brackets the lowest and the
-  highest of the single rounds.
+  The speed is a method's rows a second divided by the baseline's in the same round, so above 1 is faster: the median of
+  the rounds, in brackets the lowest and the highest.
 - After every trial the copy's row count and a checksum of all columns are compared with the source's, cast to the
   source's types. A wrong copy stops the bench; another loader's is shown as wrong instead of a time.
 - Memory is the sum of the resident memory of all processes of the client, sampled 20 times a second, at its highest;

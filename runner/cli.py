@@ -5,25 +5,58 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from importlib.metadata import version
-from typing import Annotated
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from runner import log
-from runner.commands.databases import down, env, status, up
-from runner.commands.demo import app as demo_app
-from runner.commands.deps import deps
-from runner.commands.doctor import doctor
-from runner.commands.load import load
-from runner.commands.profile import profile
-from runner.commands.reconcile import reconcile
-from runner.commands.report import report
-from runner.commands.run import run
 from runner.errors import HavenError
+
+# Command and the module it is in, in the order that --help shows.
+_COMMANDS = {
+    "up": "databases",
+    "down": "databases",
+    "status": "databases",
+    "env": "databases",
+    "demo": "demo",
+    "deps": "deps",
+    "load": "load",
+    "reconcile": "reconcile",
+    "run": "run",
+    "report": "report",
+    "profile": "profile",
+    "doctor": "doctor",
+}
+
+
+class _Commands(TyperGroup):
+    """Imports a command's module when it is asked for: a load need not wait for what draws pages."""
+
+    # Any: the types of these are private to Typer.
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ANN401
+        if cmd_name not in _COMMANDS:
+            for name in _COMMANDS:  # to be suggested
+                self.get_command(ctx, name)
+        elif cmd_name not in self.commands:
+            module = import_module(f"runner.commands.{_COMMANDS[cmd_name]}")
+            group = getattr(module, "app", None)
+            if group is None:
+                group = typer.Typer(add_completion=False)
+                group.command()(getattr(module, cmd_name))
+            command = typer.main.get_command(group)
+            command.name = cmd_name
+            self.add_command(command)
+        return self.commands.get(cmd_name)
+
 
 app = typer.Typer(
     name="haven",
+    cls=_Commands,
     help="Load a PostgreSQL application database into a dbt warehouse, build it, test it, report on it.",
     epilog="Exit codes: 0 well, 1 data or quality failure, 2 usage or settings, "
     "3 a database is unreachable, 75 another run holds the lock, 130 Ctrl-C, 143 SIGTERM.",
@@ -64,6 +97,8 @@ def _end_on_signals() -> None:
 
 def _print_version(wanted: bool) -> None:
     if wanted:
+        from importlib.metadata import version  # noqa: PLC0415 (30 ms)
+
         typer.echo(f"haven {version('haven-warehouse')}")
         raise typer.Exit
 
@@ -82,20 +117,6 @@ def root(
 ) -> None:
     """Set up logging before any command runs."""
     log.configure(as_json=log_json)
-
-
-app.command()(up)
-app.command()(down)
-app.command()(status)
-app.command()(env)
-app.add_typer(demo_app, name="demo")
-app.command()(deps)
-app.command()(load)
-app.command()(reconcile)
-app.command()(run)
-app.command()(report)
-app.command()(profile)
-app.command()(doctor)
 
 
 def main() -> None:

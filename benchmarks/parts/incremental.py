@@ -16,6 +16,7 @@ from benchmarks.trials import Method, Result, clean, one_trial, say
 
 SECONDS_PER_MILLION, SECONDS, MAX_RUNS = 45, 30, 100
 FIND_DELETES = "haven load, deleted rows found too (the default)"
+BY_HAND_DELETES = "by hand, one Python process: the same, then all keys copied and compared"
 NO_DELETES = "haven load, deletes: ignore (the same work as by hand)"
 
 
@@ -79,6 +80,11 @@ def _by_hand(bench: Bench) -> list[Increment]:
             "by hand, one Python process: the same",
             "by_hand.script",
             lambda number, copy: by_hand.changes_script(bench, number, copy),
+        ),
+        (
+            BY_HAND_DELETES,
+            "by_hand.swept",
+            lambda number, copy: by_hand.changes_script(bench, number, copy, find_deletes=True),
         ),
         (
             "by hand, psql: stage, delete and insert",

@@ -1,6 +1,8 @@
 """A careful hand-written increment in one Python process: binary COPY through a pipe, one upsert in key order.
 
-Usage: upsert.py QUERY COPY MERGE
+Usage: upsert.py QUERY COPY MERGE [TABLE KEY]
+
+With a source table and its key, deleted rows are found too: all keys are copied and compared.
 """
 
 from __future__ import annotations
@@ -11,12 +13,12 @@ import threading
 from contextlib import closing
 
 import psycopg2
+from psycopg2.extensions import cursor as PgCursor
 
 
 def main() -> None:
     """Stage the rows of QUERY like COPY and run MERGE, in one transaction."""
-    query, copy, merge = sys.argv[1:]
-    read_end, write_end = os.pipe()
+    query, copy, merge, *sweep = sys.argv[1:]
     with (
         closing(psycopg2.connect(os.environ["SOURCE_URL"])) as source,
         closing(psycopg2.connect(os.environ["WAREHOUSE_URL"])) as warehouse,
@@ -24,19 +26,35 @@ def main() -> None:
         warehouse,
         warehouse.cursor() as target,
     ):
-
-        def read() -> None:
-            with os.fdopen(write_end, "wb") as out:
-                origin.copy_expert(f"copy ({query}) to stdout (format binary)", out, 1 << 18)
-
         target.execute(f"create temp table stage on commit drop as select * from {copy} limit 0")
-        reader = threading.Thread(target=read)
-        reader.start()
-        with os.fdopen(read_end, "rb") as rows:
-            target.copy_expert("copy stage from stdin (format binary)", rows, 1 << 18)
-        reader.join()
-        target.execute("analyze stage")
+        _copy(origin, query, target, "stage")
         target.execute(merge)
+        if sweep:
+            table, key = sweep
+            target.execute(
+                f"create temp table keys on commit drop as select {key} from {copy} limit 0"
+            )
+            _copy(origin, f"select {key} from {table}", target, "keys")
+            target.execute(
+                f"delete from {copy} as held where not exists "
+                f"(select from keys where keys.{key} = held.{key})"
+            )
+
+
+def _copy(origin: PgCursor, query: str, target: PgCursor, into: str) -> None:
+    """Copy the rows of `query` into the temp table `into`."""
+    read_end, write_end = os.pipe()
+
+    def read() -> None:
+        with os.fdopen(write_end, "wb") as out:
+            origin.copy_expert(f"copy ({query}) to stdout (format binary)", out, 1 << 18)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    with os.fdopen(read_end, "rb") as rows:
+        target.copy_expert(f"copy {into} from stdin (format binary)", rows, 1 << 18)
+    reader.join()
+    target.execute(f"analyze {into}")
 
 
 if __name__ == "__main__":

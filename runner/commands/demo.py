@@ -12,7 +12,9 @@ from runner import demo
 from runner.connect import connect
 from runner.settings import load_settings
 
-app = typer.Typer(help="Fill the demo source and let its days pass.", no_args_is_help=True)
+app = typer.Typer(
+    help="Fill the demo source and let its days pass.", no_args_is_help=True, add_completion=False
+)
 
 
 @app.command()

@@ -7,8 +7,9 @@ sum as it was has a chance of 2^-64.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from psycopg2 import sql
@@ -136,20 +137,21 @@ def common_hashing(source: PgCursor, warehouse: PgCursor) -> Hashing:
     return Hashing(is_fast=answers[0] == answers[1])
 
 
-def compare(
+@contextmanager
+def comparing(
     source: PgCursor,
     source_rows: sql.Composable,
     warehouse: PgCursor,
     warehouse_rows: sql.Composable,
     key: Sequence[Column],
     columns: Sequence[Column] = (),
-) -> Comparison:
+) -> Iterator[Callable[[], Comparison]]:
     """Compare two queries that give rows of the same columns; without `columns`, which keys there are.
 
-    Both servers work at the same time. Raises psycopg2.Error.
+    The source starts on its rows at once; calling what is yielded has the warehouse scan its own, and gives the result.
+    Raises psycopg2.Error.
     """
     hashing = common_hashing(source, warehouse)
-
     digest = hashing.key("compared", key)
     if columns:
         digest = hashing.row([sql.Identifier("compared", column.name) for column in columns])
@@ -163,10 +165,14 @@ def compare(
 
     with ThreadPoolExecutor(max_workers=1) as aside:
         answer = aside.submit(scan, source, source_rows)
-        theirs = scan(warehouse, warehouse_rows)
-    ours = answer.result()
-    return Comparison(
-        hashing=hashing,
-        buckets=tuple(sorted({bucket for bucket, _, _ in ours ^ theirs})),
-        source_rows=sum(count for _, count, _ in ours),
-    )
+
+        def result() -> Comparison:
+            theirs = scan(warehouse, warehouse_rows)
+            ours = answer.result()
+            return Comparison(
+                hashing=hashing,
+                buckets=tuple(sorted({bucket for bucket, _, _ in ours ^ theirs})),
+                source_rows=sum(count for _, count, _ in ours),
+            )
+
+        yield result

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from psycopg2 import sql
@@ -49,7 +50,20 @@ def merge(
 
     Raises psycopg2.Error or DataError; the caller rolls back.
     """
+    _index_load_ids(plan, warehouse)
     return _Merge(plan, source, warehouse, load_id, on_bytes).run()
+
+
+def _index_load_ids(plan: TablePlan, warehouse: PgCursor) -> None:
+    """Give raw the index on _load_id if it has none yet: in the load after the first one.
+
+    The first leaves it out: it would hold no row, and finding that out takes a scan.
+    """
+    oid = sql.Literal(plan.raw.as_string(warehouse))
+    warehouse.execute(statements.first_load_without_index(plan.raw, oid))
+    row = warehouse.fetchone()
+    if row is not None:
+        warehouse.execute(statements.index_changes(plan.raw, row[0]))
 
 
 class _Merge:
@@ -75,10 +89,13 @@ class _Merge:
         if self.plan.mode == "full":
             return self._full()
         read = self._stage(statements.STAGE, self.plan.condition)
-        inserted, updated = self._upsert(statements.STAGE)
         if not self.plan.is_sweeping:
-            return Counts(read, inserted, updated, 0)
-        late = self._sweep()
+            return Counts(read, *self._upsert(statements.STAGE), 0)
+        with self._comparing(self.key, self.key_columns, by_row=False) as compare:
+            # The source looks at its keys meanwhile.
+            inserted, updated = self._upsert(statements.STAGE)
+            scope = compare()
+        late = self._sweep(scope)
         return Counts(
             read + late.read, inserted + late.inserted, updated + late.updated, late.deleted
         )
@@ -111,7 +128,8 @@ class _Merge:
 
     def _full(self) -> Counts:
         """Compare all rows; move those of the buckets that differ."""
-        scope = self._scope(self.names, self.plan.columns, by_row=True)
+        with self._comparing(self.names, self.plan.columns, by_row=True) as compare:
+            scope = compare()
         if scope.is_equal:
             return Counts(scope.hashed, 0, 0, 0)
         staged = self._copy(scope.query, statements.STAGE, self.names)
@@ -129,9 +147,8 @@ class _Merge:
         )
         return Counts(scope.hashed or staged, inserted, updated, deleted)
 
-    def _sweep(self) -> Counts:
+    def _sweep(self, scope: _Scope) -> Counts:
         """Compare which keys there are; mark what is gone, fetch what came behind the watermark."""
-        scope = self._scope(self.key, self.key_columns, by_row=False)
         if scope.is_equal:
             return Counts(0, 0, 0, 0)
         self.warehouse.execute(statements.create_stage(statements.KEYS, self.raw, self.key))
@@ -147,15 +164,26 @@ class _Merge:
         inserted, updated = self._upsert(statements.FOUND)
         return Counts(read, inserted, updated, deleted)
 
-    def _scope(self, names: Sequence[str], columns: Sequence[Column], *, by_row: bool) -> _Scope:
-        """Compare hashes of rows, or only which keys there are, if the table is worth it; return what is left."""
+    @contextmanager
+    def _comparing(
+        self, names: Sequence[str], columns: Sequence[Column], *, by_row: bool
+    ) -> Iterator[Callable[[], _Scope]]:
+        """Compare hashes of rows, or only which keys there are, if the table is worth it; give what is left.
+
+        The source begins at once, the warehouse when what is yielded is called.
+        """
         query = statements.select_source(self.plan.source, columns)
         if not self.is_hashed:
-            return _Scope(query)
+            yield lambda: _Scope(query)
+            return
         live = statements.raw_rows(self.raw, names)
-        found = buckets.compare(
-            self.source, query, self.warehouse, live, self.key_columns, columns if by_row else ()
-        )
+        hashed = columns if by_row else ()
+        with buckets.comparing(
+            self.source, query, self.warehouse, live, self.key_columns, hashed
+        ) as compare:
+            yield lambda: self._scope(query, compare())
+
+    def _scope(self, query: sql.Composable, found: buckets.Comparison) -> _Scope:
         if not found.is_worthwhile:
             return _Scope(query, hashed=found.source_rows)
         return _Scope(

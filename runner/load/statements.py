@@ -72,7 +72,7 @@ def create_raw(raw: sql.Identifier, columns: Sequence[Column], key: Sequence[str
 
 
 def finish_raw(raw: sql.Identifier, key: Sequence[str], load_id: int) -> list[sql.Composed]:
-    """Return what a new raw table gets after its rows: key, load columns, an index for models.
+    """Return what a new raw table gets after its rows: key, load columns.
 
     A column added with a constant default costs no write: PostgreSQL keeps the value once, in its catalog.
     """
@@ -88,11 +88,29 @@ def finish_raw(raw: sql.Identifier, key: Sequence[str], load_id: int) -> list[sq
         sql.SQL(
             "alter table {} alter column _loaded_at drop default, alter column _load_id drop default"
         ).format(raw),
-        # Incremental models ask for the rows loaded since their last run, never for those of the first load.
-        sql.SQL("create index on {} (_load_id) where _load_id > {}").format(
-            raw, sql.Literal(load_id)
-        ),
     ]
+
+
+def first_load_without_index(raw: sql.Identifier, oid: sql.Composable) -> sql.Composed:
+    """Return the query for the id of raw's first load, 0 if that is not known; no row if _load_id has an index."""
+    schema, table = raw.strings
+    return sql.SQL(
+        "select coalesce((select max(load_id) from ops.table_loads where raw_schema = {} "
+        "and raw_table = {} and mode = 'first' and status = 'ok'), 0) where not exists ("
+        "select from pg_index inner join pg_attribute on pg_index.indrelid = pg_attribute.attrelid "
+        "and pg_index.indkey[0] = pg_attribute.attnum "
+        "where pg_index.indrelid = {}::regclass and pg_attribute.attname = '_load_id')"
+    ).format(sql.Literal(schema), sql.Literal(table), oid)
+
+
+def index_changes(raw: sql.Identifier, first_load_id: int) -> sql.Composed:
+    """Return the DDL of the index that incremental models ask for the rows loaded since their last run.
+
+    They never ask for those of the first load.
+    """
+    return sql.SQL("create index on {} (_load_id) where _load_id > {}").format(
+        raw, sql.Literal(first_load_id)
+    )
 
 
 def create_stage(name: sql.Identifier, raw: sql.Identifier, columns: Sequence[str]) -> sql.Composed:

@@ -81,8 +81,10 @@ def test_exactly_the_buckets_that_hold_a_difference_are_found(
     fill(source, ours)
     fill(warehouse, theirs)
     with source.cursor() as origin, warehouse.cursor() as target:
-        by_row = buckets.compare(origin, ROWS, target, ROWS, KEY, ALL)
-        by_key = buckets.compare(origin, ROWS, target, ROWS, KEY)
+        with buckets.comparing(origin, ROWS, target, ROWS, KEY, ALL) as compare:
+            by_row = compare()
+        with buckets.comparing(origin, ROWS, target, ROWS, KEY) as compare:
+            by_key = compare()
         found = _differing(origin, target, by_row, KEY)
         lost = _differing(origin, target, by_key, KEY)
     changed = {row[:2] for row in set(ours) ^ set(theirs)}
