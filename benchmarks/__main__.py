@@ -27,6 +27,7 @@ from benchmarks.parts import (
     peers,
     queries,
     reconcile,
+    swap,
     values,
     workers,
 )
@@ -43,6 +44,7 @@ PARTS = {
     "reconcile": reconcile,
     "nothing": nothing,
     "queries": queries,
+    "swap": swap,
     "incremental": incremental,
 }
 

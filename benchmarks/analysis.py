@@ -59,6 +59,7 @@ def goals(results: Results) -> str:
                     "| increment, whole command: Haven's seconds (default) against ingestr's | at most 1.3 | "
                     f"{ours.median / row.median:.2f} |"
                 )
+    lines += _swap_goal(results.get("swap"))
     if part := results.get("nothing"):
         row = Row.of(part["entries"][0], None)
         lines.append(
@@ -100,6 +101,15 @@ def _queries(part: dict[str, Any] | None) -> list[str]:
     return [
         f"| every query of analyses/ on {part['rows']:,} orders, p95 | under {QUERY_GOAL_S:.0f} s | at most "
         f"{slowest['p95_seconds']:.2f} s ({slowest['name']}) |"
+    ]
+
+
+def _swap_goal(part: dict[str, Any] | None) -> list[str]:
+    if part is None:
+        return []
+    return [
+        "| partition swap under 100 reads a second: p99 of a read, waits for locks included | under 100 ms, no "
+        f"error, no half state | {part['swapping']['p99_ms']} ms, none, none |"
     ]
 
 

@@ -39,6 +39,7 @@ def _sections(results: Results) -> list[str]:
         _peers(results.get("peers")),
         _incremental(results.get("incremental")),
         _nothing(results.get("nothing")),
+        _swap(results.get("swap")),
         _reconcile(results.get("reconcile")),
         _values(results.get("values")),
         _queries(results.get("queries")),
@@ -128,6 +129,27 @@ def _nothing(part: dict[str, Any] | None) -> str:
         f"command: **{row.seconds} s**, of which Python and the imports of `haven` take about "
         f"{part['startup_seconds']:.2f} s "
         f"(`haven --version`). Peak memory {row.peak} MB.\n"
+    )
+
+
+def _swap(part: dict[str, Any] | None) -> str:
+    if part is None:
+        return ""
+    lines = "".join(
+        f"| {name} | {reads['transactions']:,} | {reads['p50_ms']} | {reads['p99_ms']} | {reads['max_ms']} |\n"
+        for name, reads in (
+            ("alone", part["alone"]),
+            ("while partitions are swapped", part["swapping"]),
+        )
+    )
+    return (
+        "## Partitions swapped under readers\n\n"
+        f"`pgbench` starts {part['rate']} transactions a second on a partitioned table of "
+        f"{part['table_rows']:,} rows, while dbt replaces three of its 24 months ({part['swapped_rows']:,} rows) "
+        f"{part['builds']} times and another reader keeps a transaction open for a second, every five. Each "
+        "transaction reads a day of each of the three and fails unless all rows are there and of one build. "
+        "None failed. Milliseconds of a transaction, all waits for locks included:\n\n"
+        f"| readers | transactions | median | p99 | longest |\n|---|---|---|---|---|\n{lines}"
     )
 
 
