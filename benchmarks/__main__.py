@@ -19,7 +19,17 @@ import psycopg2
 
 from benchmarks import cluster, page, table
 from benchmarks.measure import CommandFailed
-from benchmarks.parts import bulk, growth, incremental, nothing, peers, reconcile, values, workers
+from benchmarks.parts import (
+    bulk,
+    growth,
+    incremental,
+    models,
+    nothing,
+    peers,
+    reconcile,
+    values,
+    workers,
+)  # fmt: skip
 from benchmarks.trials import say
 from runner import embedded
 
@@ -32,6 +42,7 @@ PARTS = {
     "values": values,
     "reconcile": reconcile,
     "nothing": nothing,
+    "models": models,
     "incremental": incremental,
 }
 
