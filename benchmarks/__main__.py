@@ -23,6 +23,7 @@ from benchmarks.parts import (
     bulk,
     growth,
     incremental,
+    models,
     nothing,
     peers,
     queries,
@@ -45,6 +46,7 @@ PARTS = {
     "nothing": nothing,
     "queries": queries,
     "swap": swap,
+    "models": models,
     "incremental": incremental,
 }
 
