@@ -1,5 +1,6 @@
--- Makes raw :copies times as large: every row again with all its ids shifted, so that each copy is a world of its own
--- with as many orders a day as the first. Categories stay, they are shared; listing views too, nothing here asks them.
+-- Returns the statements that make raw :copies times as large: every row again with all its ids shifted, so that each
+-- copy is a world of its own, with as many orders a day as the first. Categories stay, they are shared; listing views
+-- too, as nothing asks them.
 select
     format(
         'insert into raw.%I (%s) select %s from generate_series(1, %s) as copies (number) cross join raw.%I as one',
@@ -22,5 +23,3 @@ where
     relnamespace = 'raw'::regnamespace and relkind = 'r' and attnum > 0 and not attisdropped
     and relname not in ('categories', 'listing_views')
 group by relname
-\gexec
-analyze
