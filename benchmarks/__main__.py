@@ -25,6 +25,7 @@ from benchmarks.parts import (
     incremental,
     nothing,
     peers,
+    queries,
     reconcile,
     swap,
     values,
@@ -42,6 +43,7 @@ PARTS = {
     "values": values,
     "reconcile": reconcile,
     "nothing": nothing,
+    "queries": queries,
     "swap": swap,
     "incremental": incremental,
 }

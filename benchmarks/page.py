@@ -42,6 +42,7 @@ def _sections(results: Results) -> list[str]:
         _swap(results.get("swap")),
         _reconcile(results.get("reconcile")),
         _values(results.get("values")),
+        _queries(results.get("queries")),
     ]
 
 
@@ -192,6 +193,27 @@ def _values(part: dict[str, Any] | None) -> str:
         "type, or what became of it. Settings as above; a failed load is one that ends with an error.\n\n"
         + "\n".join(lines)
         + "\n"
+    )
+
+
+def _queries(part: dict[str, Any] | None) -> str:
+    if part is None:
+        return ""
+    facts = ", ".join(f"{count:,} rows in {name}" for name, count in part["facts"].items())
+    lines = [
+        "| question | answers | median, seconds | p95, seconds | reads |",
+        "|---|---|---|---|---|",
+        *(
+            f"| {one['name']} | {one['answers']:,} | {one['median_seconds']:.3f} | "
+            f"{one['p95_seconds']:.3f} | {'; '.join(one['reads'])} |"
+            for one in part["questions"]
+        ),
+    ]
+    return (
+        f"## Questions to the marts, {part['rows']:,} orders\n\n"
+        f"The queries of `analyses/`, asked {part['asked']} times each after once to warm up, answers fetched, one "
+        f"session, after `dbt build` and `vacuum analyze`: {facts}. The last column is what the plan reads, and "
+        "how.\n\n" + "\n".join(lines) + "\n"
     )
 
 
