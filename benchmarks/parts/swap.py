@@ -1,7 +1,8 @@
 """Partitions swapped while 100 transactions a second read them: no error, no half state, short waits for locks.
 
-Each reader asks for a day of each of the three partitions that a build replaces, and divides by zero unless all
-their rows are there and of one build. A reader that keeps its transaction open for a second comes by as well.
+Most readers ask for a day of each of the three partitions that a build replaces, and divide by zero unless all their
+rows are there and of one build. Others count a table all of whose rows a merge moves to a new partition in each build.
+A reader that keeps its transaction open for a second comes by as well.
 """
 
 from __future__ import annotations
@@ -39,6 +40,15 @@ select items.day, items.item_id, generation.number as generation
 from public.items cross join public.generation
 {% if is_incremental() %}where items.day >= '2025-10-01'{% endif %}
 """
+MOVED_ROWS = 100
+MOVED_MODEL = f"""{{{{ config(
+    materialized='partitioned', partition_by={{'column': 'place', 'step': 1}}, unique_key='item_id',
+    indexes=[{{'columns': ['item_id']}}]
+) }}}}
+select items.item_id, generation.number as place
+from generate_series(1, {MOVED_ROWS}) as items (item_id) cross join public.generation
+"""
+MOVED_READER = f"select 1 / (count(*) = {MOVED_ROWS})::integer from analytics.moved;\n"
 READER = """\\set day random(0, 29)
 select 1 / (count(*) = 3 * {per_day} and min(generation) = max(generation))::integer from analytics.swapped
 where day in (
@@ -72,6 +82,8 @@ def measure(
     shutil.copy(ROOT / "profiles.yml", project.parent)
     (project / "dbt_project.yml").write_text(PROFILE, encoding="utf-8")
     (project / "models" / "swapped.sql").write_text(MODEL, encoding="utf-8")
+    (project / "models" / "moved.sql").write_text(MOVED_MODEL, encoding="utf-8")
+    (project / "moved_reader.sql").write_text(MOVED_READER, encoding="utf-8")
     (project / "reader.sql").write_text(READER.format(per_day=per_day), encoding="utf-8")
     bench.prepare(
         "create table items as select date '2024-01-01' + (n % 731) as day, n as item_id "
@@ -114,8 +126,8 @@ def _readers(bench: Bench, project: Path, seconds: float, *others: Pipe) -> dict
     command = (
         str(place.binaries() / "pgbench"), "--no-vacuum", "--protocol", "prepared",
         "--client", str(CLIENTS), "--rate", str(RATE), "--time", str(math.ceil(seconds)),
-        "--log", "--log-prefix", str(project / "reads"), "--file", str(project / "reader.sql"),
-        bench.url(bench.warehouse),
+        "--log", "--log-prefix", str(project / "reads"), "--file", f"{project / 'reader.sql'}@4",
+        "--file", f"{project / 'moved_reader.sql'}@1", bench.url(bench.warehouse),
     )  # fmt: skip
     run_pipe(Pipe((command,), bench.environment()), *others, cwd=ROOT)
     times = sorted(

@@ -105,6 +105,7 @@
             {'alter': [], 'columns': columns}, spec) %}
         {% do run_query('delete from ' ~ default ~ ' where ' ~ condition) %}
         {% call statement('split') %}
+            {{ partition_claim_sql([default], spec) }}
             {{ partition_lock_sql([target_relation, default], spec) }}
             {% for period in periods %}
                 {{ partition_attach_sql(target_relation, period, partition_name(period.suffix)) }}

@@ -27,10 +27,14 @@
     {% set dropped = old_columns | rejectattr('name', 'in', new_names) | list %}
     {% set retyped = [] %}
     {% set widened = [] %}
+    {% set has_contract = contract and contract.enforced %}
     {% for column in new_columns if column.name in old_types and column.type != old_types[column.name] %}
-        {% do retyped.append(column) %}
-        {% if _is_wider_text(column.type, old_types[column.name]) and not (contract and contract.enforced) %}
-            {% do widened.append(column) %}
+        {#- A contract gives the table its types; the query need not say numeric(18,2) again. -#}
+        {% if not has_contract or _without_size(column.type) != _without_size(old_types[column.name]) %}
+            {% do retyped.append(column) %}
+            {% if not has_contract and _is_wider_text(column.type, old_types[column.name]) %}
+                {% do widened.append(column) %}
+            {% endif %}
         {% endif %}
     {% endfor %}
     {% if mode == 'fail' and (added or dropped or retyped | reject('in', widened) | list) %}
@@ -56,6 +60,10 @@
             'alter column ' ~ column.quoted ~ ' type ' ~ column.type ~ ' using ' ~ column.quoted ~ '::' ~ column.type) %}
     {% endfor %}
     {{ return({'alter': actions, 'columns': old_columns if mode == 'ignore' else new_columns}) }}
+{% endmacro %}
+
+{% macro _without_size(type) %}
+    {{ return(modules.re.sub('[(].*?[)]', '', type)) }}
 {% endmacro %}
 
 {% macro _is_wider_text(new_type, old_type) %}

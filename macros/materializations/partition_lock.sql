@@ -5,7 +5,7 @@
     {% for relation in relations %}
     lock table only {{ relation }} in share update exclusive mode;
     {% endfor %}
-    set local lock_timeout = 0;
+    set local lock_timeout to default;
 {% endmacro %}
 
 {% macro partition_lock_sql(relations, spec) %}
@@ -22,7 +22,7 @@
             begin
                 set local lock_timeout = '{{ spec.lock_timeout_ms }}ms';
                 lock table only {{ relations | join(', only ') }} in access exclusive mode;
-                set local lock_timeout = 0;
+                set local lock_timeout to default;
                 exit;
             exception when lock_not_available or deadlock_detected then
                 if clock_timestamp() > gives_up_at then

@@ -27,7 +27,11 @@
             {% endif %}
         {% endfor %}
         {% do check_partition_names_are_free(periods | rejectattr('suffix', 'in', old.keys()) | list) %}
-        {% set locked = [target_relation] + old.values() | map(attribute='relation') | list %}
+        {#- With the default partition, which ATTACH locks: whoever is at it has to be gone before. -#}
+        {% set locked = [target_relation] %}
+        {% for child in children if child.is_default or child in old.values() | list %}
+            {% do locked.append(child.relation) %}
+        {% endfor %}
         {% call statement('claim') %}{{ partition_claim_sql(locked, spec) }}{% endcall %}
         {% if config.get('unique_key') %}
             {% do _delete_moved_rows(target_relation, temp_relation, old.values() | map(attribute='relation') | list) %}
