@@ -9,7 +9,7 @@ SCALE ?= 1
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-packages lint format docs bench bench-peers crash clean
+.PHONY: help setup demo test test-packages lint format holidays docs bench bench-peers crash histories clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ format: $(STAMP) ## Format Python and SQL
 	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
 	@eval "$$($(BIN)/haven env)" && $(BIN)/sqlfluff fix models macros snapshots tests analyses
 
+holidays: $(STAMP) ## Make the seed of holidays again from the library, for the years of dim_dates
+	@$(BIN)/python .ci/make_holidays.py
+
 docs: $(STAMP) ## Write the dbt docs, the DAG and the reports to target/reports
 	@$(BIN)/haven report
 
@@ -52,6 +55,9 @@ bench-peers: $(STAMP) ## Install the other loaders that `make bench` compares wi
 
 crash: $(STAMP) ## Kill loads and servers at every point and at random, and check that nothing is lost (TRIALS=120 SEED=…)
 	@PYTHONPATH=tests/runner $(BIN)/python -m crash
+
+histories: $(STAMP) ## Let random histories of changes, loads and builds happen; compare with full refreshes (HISTORIES=200 SEED=…)
+	@PYTHONPATH=tests/runner $(BIN)/python -m histories
 
 clean: ## Stop and remove the embedded databases and all that was made here
 	@if [ -x $(BIN)/haven ]; then $(BIN)/haven down --delete; fi

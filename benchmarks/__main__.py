@@ -19,7 +19,19 @@ import psycopg2
 
 from benchmarks import cluster, page, table
 from benchmarks.measure import CommandFailed
-from benchmarks.parts import bulk, growth, incremental, nothing, peers, reconcile, values, workers
+from benchmarks.parts import (
+    bulk,
+    growth,
+    incremental,
+    models,
+    nothing,
+    peers,
+    queries,
+    reconcile,
+    swap,
+    values,
+    workers,
+)
 from benchmarks.trials import say
 from runner import embedded
 
@@ -32,6 +44,9 @@ PARTS = {
     "values": values,
     "reconcile": reconcile,
     "nothing": nothing,
+    "queries": queries,
+    "swap": swap,
+    "models": models,
     "incremental": incremental,
 }
 

@@ -1,54 +1,123 @@
 {% macro save_high_load_ids() %}
-    {% if config.get('incremental_strategy') == 'touched_keys' %}
+    {% if not execute %}
+        {#- dbt only parses: there is nothing to ask the warehouse yet. -#}
+    {% elif model.resource_type == 'snapshot' %}
+        {{ _save_snapshot_mark() }}
+    {#- A rebuilt window of a partitioned model read a part of its inputs only: the marks stay. -#}
+    {% elif config.get('incremental_strategy') == 'touched_keys' and not partition_window() %}
         {#- Not is_incremental(): after a build that replaced a view or was the first, it no longer
             says what the build did. The table of touched keys exists only in an increment. -#}
         {% set is_increment = run_query("select to_regclass('pg_temp.touched_keys') is not null")[0][0] %}
-        {% set marks = high_load_ids() if is_increment else {} %}
+        {% set marks = input_marks() if is_increment else {} %}
         {% set model_inputs = model_state_schema() ~ '.model_inputs' %}
         {% if not is_increment %}
             delete from {{ model_inputs }} where model_name = '{{ model.name }}';
         {% endif %}
-        {% for rule in touched_by() %}
+        {#- With --empty an increment has read nothing. -#}
+        {% for rule in touched_by() if not (is_increment and flags.EMPTY) %}
+            {% set mark = marks.get(rule.input_name, {}).get('high_load_id', 0) %}
             {% if rule.row_id %}
-                {{ _save_row_keys(rule, marks.get(rule.input_name) if is_increment else none) }}
+                {{ _save_row_keys(rule, mark if is_increment else none) }}
             {% endif %}
-            {#- An increment looks only behind the mark it started from, which an index answers, and
-                keeps that mark if nothing is there (as with --empty). -#}
-            {% set mark = marks.get(rule.input_name, 0) %}
-            insert into {{ model_inputs }} as stored
-            select
-                '{{ model.name }}',
-                '{{ rule.input_name }}',
-                coalesce(max(input_rows._load_id), {{ mark }}),
-                now()
-            from (select * from {{ ref(rule.input_name) }}) as input_rows
+            insert into {{ model_inputs }} as stored (model_name, input_name, high_load_id, build_number, updated_at)
+            select '{{ model.name }}', '{{ rule.input_name }}', {{ _new_mark_sql(rule, mark) }}, now()
+            on conflict (model_name, input_name) do update
+            set
+                high_load_id = excluded.high_load_id,
+                build_number = excluded.build_number,
+                updated_at = excluded.updated_at
+            where (excluded.high_load_id, excluded.build_number)
+            is distinct from (stored.high_load_id, stored.build_number);
+        {% endfor %}
+        {{ _save_changes(is_increment) }}
+    {% endif %}
+{% endmacro %}
+
+{% macro _new_mark_sql(rule, mark) %}
+    {#- high_load_id, build_number -#}
+    {% set model_builds = model_state_schema() ~ '.model_builds' %}
+    {% if rule.kind == 'built' %}
+        null::bigint,
+        {% if flags.EMPTY %}
+            null::bigint
+        {% else %}
+            (select builds.build_number from {{ model_builds }} as builds where builds.model_name = '{{ rule.input_name }}')
+        {% endif %}
+    {% elif rule.kind == 'snapshot' and not flags.EMPTY %}
+        {#- Not the highest load it holds: one that it has not read yet may be older. -#}
+        greatest({{ mark }}, (
+            select builds.high_load_id from {{ model_builds }} as builds where builds.model_name = '{{ rule.input_name }}'
+        )),
+        null::bigint
+    {% else %}
+        {{ _high_load_id_sql(ref(rule.input_name), mark) }},
+        null::bigint
+    {% endif %}
+{% endmacro %}
+
+{% macro _high_load_id_sql(relation, mark) %}
+    {#- The highest load that was read, or the last before one that may still commit. An increment
+        looks only behind the mark it started from, which an index answers, and keeps that mark if
+        nothing is there. -#}
+    greatest({{ mark }}, least(
+        (
+            select max(input_rows._load_id)
+            from (select * from {{ relation }}) as input_rows
             {% if mark %}
                 where input_rows._load_id > {{ mark }}
             {% endif %}
-            on conflict (model_name, input_name) do update
-            set
-                high_load_id = greatest(stored.high_load_id, excluded.high_load_id),
-                updated_at = excluded.updated_at
-            where excluded.high_load_id > stored.high_load_id;
-        {% endfor %}
+        ),
+        {{ _last_safe_load_id_sql() }}
+    ))
+{% endmacro %}
+
+{% macro _last_safe_load_id_sql() %}
+    {#- A load takes its id before it commits, so a lower id may commit after a higher one was read.
+        A run says in ops.runs from which id on its loads may still be under way. -#}
+    {% if run_query(
+        "select exists (select from pg_catalog.pg_attribute "
+        ~ "where attrelid = to_regclass('ops.runs') and attname = 'loading_from' and not attisdropped)"
+    )[0][0] %}
+        (select min(runs.loading_from) - 1 from ops.runs as runs where runs.status = 'running')
+    {% else %}
+        null::bigint
     {% endif %}
+{% endmacro %}
+
+{% macro _save_snapshot_mark() %}
+    {% set model_builds = model_state_schema() ~ '.model_builds' %}
+    {% set stored = run_query(
+        "select coalesce(max(high_load_id), 0) from " ~ model_builds ~ " where model_name = '" ~ model.name ~ "'"
+    )[0][0] | int %}
+    insert into {{ model_builds }} as stored (model_name, build_number, changes_from, high_load_id, updated_at)
+    select '{{ model.name }}', 1, 1, {{ _high_load_id_sql(this, stored) }}, now()
+    on conflict (model_name) do update
+    set
+        build_number = stored.build_number + 1,
+        high_load_id = excluded.high_load_id,
+        updated_at = excluded.updated_at
 {% endmacro %}
 
 {% macro _save_row_keys(rule, high_load_id) %}
     {#- Which key each row of the input belonged to when this model last read it. A row that moves
         (an item to another order) names only its new key; the old one is touched through this. -#}
+    {% set names = _touched_key_names() %}
     {% if high_load_id is none %}
         drop table if exists {{ rule.row_keys }};
-        create table {{ rule.row_keys }} (row_id bigint primary key, touched_key bigint);
-        insert into {{ rule.row_keys }}
-        select input_rows.{{ rule.row_id }}, input_rows.{{ rule.column }}
+        create table {{ rule.row_keys }} as
+        select input_rows.{{ rule.row_id }} as row_id, {{ _as_touched_keys(rule.columns) }}
         from (select * from {{ ref(rule.input_name) }}) as input_rows;
+        alter table {{ rule.row_keys }} add primary key (row_id);
     {% else %}
         insert into {{ rule.row_keys }} as stored
-        select input_rows.{{ rule.row_id }}, input_rows.{{ rule.column }}
+        select input_rows.{{ rule.row_id }}, {{ _as_touched_keys(rule.columns) }}
         from (select * from {{ ref(rule.input_name) }}) as input_rows
         where input_rows._load_id > {{ high_load_id }}
-        on conflict (row_id) do update set touched_key = excluded.touched_key
-        where stored.touched_key is distinct from excluded.touched_key;
+        on conflict (row_id) do update
+        set
+            {%- for name in names %}
+            {{ name }} = excluded.{{ name }}{{ ',' if not loop.last }}
+            {%- endfor %}
+        where (stored.{{ names | join(', stored.') }}) is distinct from (excluded.{{ names | join(', excluded.') }});
     {% endif %}
 {% endmacro %}

@@ -11,7 +11,9 @@
     {% set found = [] %}
     {% for row in run_query(
         "select pg_namespace.nspname, pg_class.relname, pg_attribute.attname, "
-        ~ "format_type(pg_attribute.atttypid, null) "
+        ~ "format_type(pg_attribute.atttypid, null), "
+        ~ "has_schema_privilege(pg_namespace.oid, 'usage') "
+        ~ "and has_column_privilege(pg_class.oid, pg_attribute.attnum, 'select') "
         ~ "from pg_catalog.pg_attribute "
         ~ "inner join pg_catalog.pg_class on pg_attribute.attrelid = pg_class.oid "
         ~ "inner join pg_catalog.pg_namespace on pg_class.relnamespace = pg_namespace.oid "
@@ -28,6 +30,7 @@
     ) %}
         {% do found.append({
             'schema': row[0], 'relation': row[1], 'column': row[2], 'type': row[3],
+            'is_visible': row[4],
             'meta': marks.get(row[0] ~ '.' ~ row[1] ~ '.' ~ row[2], {}),
         }) %}
     {% endfor %}
@@ -71,7 +74,10 @@
                 union all
                 select '{{ label }}', 'personal by its name; mark it, or say meta.pii: false'
             {% endif %}
-            {% if not is_harmless %}
+            {% if not found.is_visible %}
+                union all
+                select '{{ label }}', 'cannot be looked at by who runs this test'
+            {% elif not is_harmless %}
                 union all
                 select '{{ label }}', 'sampled values look like ' || looks.kind
                 from (

@@ -1,39 +1,109 @@
-{% macro scd2_versions(relation, entity_id) %}
-    {#- The snapshot's own validity is when Haven first saw a version; facts need when it became
-        true in the business. The first version holds from the entity's creation; a later one from
-        its change, or its deletion. Source clocks can step back, so the start is the running
-        maximum, one microsecond later for each further version: max(start - n) + n never ties. -#}
+{% macro scd2_versions(snapshot_rows, entity_id) %}
+    {#- The snapshot's own validity is when Haven first saw a state; facts need when it became true
+        in the business. The first version holds from the entity's creation, also if that was seen
+        only after the entity was gone; a later one from its change, or its deletion, or, for an
+        entity that came back unchanged, from when it was seen again. Source clocks can step back,
+        so the start is the running maximum, one microsecond later for each further version:
+        max(start - n) + n never ties. -#}
+    {%- set type_1 = scd1_columns() -%}
+    {%- set type_2 = scd2_columns() -%}
     select
-        starts.*,
+        versions.{{ entity_id }},
+        {%- for column in type_1 + type_2 %}
+        versions.{{ column }},
+        {%- endfor %}
+        versions.version_number,
+        lead(versions.valid_from)
+            over (partition by versions.{{ entity_id }} order by versions.version_number)
+        is null as is_current,
+        versions.is_gone as is_deleted,
+        versions.valid_from,
         coalesce(
-            lead(starts.valid_from)
-                over (partition by starts.{{ entity_id }} order by starts.version_number),
+            lead(versions.valid_from)
+                over (partition by versions.{{ entity_id }} order by versions.version_number),
             '9999-12-31 00:00:00+00'::timestamptz
         ) as valid_to,
-        lead(starts.valid_from)
-            over (partition by starts.{{ entity_id }} order by starts.version_number)
-        is null as is_current
+        versions._load_id
     from (
         select
-            versions.*,
-            max(
-                case
-                    when versions.version_number = 1 then versions.created_at
-                    when versions.is_deleted then versions._deleted_at
-                    else versions.updated_at
-                end - versions.version_number * interval '1 microsecond'
-            ) over (
-                partition by versions.{{ entity_id }}
-                order by versions.version_number
-            ) + versions.version_number * interval '1 microsecond' as valid_from
+            starts.*,
+            max(starts.starts_at - starts.version_number * interval '1 microsecond') over (
+                partition by starts.{{ entity_id }}
+                order by starts.version_number
+            ) + starts.version_number * interval '1 microsecond' as valid_from
         from (
             select
-                snapshot_rows.*,
-                (row_number() over (
-                    partition by snapshot_rows.{{ entity_id }}
-                    order by snapshot_rows.dbt_valid_from, snapshot_rows.dbt_scd_id
-                ))::integer as version_number
-            from (select * from {{ relation }}) as snapshot_rows
-        ) as versions
-    ) as starts
+                numbered.{{ entity_id }},
+                {%- for column in type_1 %}
+                last_value(numbered.{{ column }}) over (
+                    partition by numbered.{{ entity_id }}
+                    order by numbered.state_number
+                    rows between unbounded preceding and unbounded following
+                ) as {{ column }},
+                {%- endfor %}
+                {%- for column in type_2 %}
+                numbered.{{ column }},
+                {%- endfor %}
+                numbered.version_number,
+                numbered.is_gone,
+                numbered.is_start,
+                numbered.starts_at,
+                max(numbered._load_id)
+                    over (partition by numbered.{{ entity_id }}, numbered.version_number)
+                as _load_id
+            from (
+                select
+                    compared.*,
+                    (count(*) filter (where compared.is_start) over (
+                        partition by compared.{{ entity_id }}
+                        order by compared.state_number
+                    ))::integer as version_number
+                from (
+                    select
+                        states.*,
+                        case
+                            when lag(states.state_number) over by_entity is null then states.created_at
+                            when states.is_gone then states._deleted_at
+                            when lag(states.is_gone) over by_entity
+                                and states.updated_at <= lag(states._deleted_at) over by_entity
+                                then states._loaded_at
+                            else states.updated_at
+                        end as starts_at,
+                        lag(states.state_number) over by_entity is null
+                        or (states.is_gone
+                            {%- for column in type_2 %}, states.{{ column }}{% endfor %})
+                        is distinct from (lag(states.is_gone) over by_entity
+                            {%- for column in type_2 %}, lag(states.{{ column }}) over by_entity{% endfor %})
+                        as is_start
+                    from (
+                        select
+                            snapshot_rows.*,
+                            snapshot_rows.seen_number * 2 + state.is_gone::integer as state_number,
+                            state.is_gone
+                        from (
+                            select
+                                {{ snapshot_rows }}.*,
+                                row_number() over (
+                                    partition by {{ snapshot_rows }}.{{ entity_id }}
+                                    order by {{ snapshot_rows }}.dbt_valid_from, {{ snapshot_rows }}.dbt_scd_id
+                                ) as seen_number
+                            from {{ snapshot_rows }}
+                        ) as snapshot_rows
+                        cross join lateral unnest(
+                            case
+                                when snapshot_rows.seen_number = 1 and snapshot_rows.is_deleted
+                                    then array[false, true]
+                                else array[coalesce(snapshot_rows.is_deleted, false)]
+                            end
+                        ) as state (is_gone)
+                    ) as states
+                    window by_entity as (
+                        partition by states.{{ entity_id }}
+                        order by states.state_number
+                    )
+                ) as compared
+            ) as numbered
+        ) as starts
+        where starts.is_start
+    ) as versions
 {% endmacro %}

@@ -11,7 +11,7 @@ from psycopg2 import sql
 from psycopg2.extensions import connection as PgConnection
 from psycopg2.extensions import cursor as PgCursor
 
-from runner.erase.places import Place
+from runner.erase.places import Place, copies_of
 from runner.erase.search import count_hits, identifying_values, other_places, pattern_of, redact
 from runner.erase.suppression import suppress
 from runner.errors import DataError
@@ -68,7 +68,8 @@ def erase_person(
     """
     done = Erasure(places[0].person_kind)
     with session.cursor() as cursor:
-        found = [(place, columns) for place in places if (columns := _present(cursor, place))]
+        everywhere = [*places, *copies_of(cursor, places)]
+        found = [(place, columns) for place in everywhere if (columns := _present(cursor, place))]
         is_known = any(_is_there(cursor, place, key) for place, _ in found)
         done.key_hash, is_new = suppress(cursor, done.kind, key)
         done.was_suppressed = not is_new

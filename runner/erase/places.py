@@ -2,13 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from psycopg2 import sql
+from psycopg2.extensions import cursor as PgCursor
 
 from runner.errors import ConfigError
+
+_COPIES = """
+select pg_namespace.nspname, pg_class.relname, keys.attname,
+    (
+        select array_agg(held.attname::text order by held.attnum)
+        from pg_attribute as held
+        where held.attrelid = pg_class.oid and held.attnum > 0 and held.attname = any(%(columns)s)
+    ) as columns
+from pg_class
+inner join pg_namespace on pg_class.relnamespace = pg_namespace.oid
+inner join pg_attribute as keys on pg_class.oid = keys.attrelid
+where pg_class.relkind in ('r', 'p') and not pg_class.relispartition
+    and pg_class.relpersistence <> 't'
+    and pg_namespace.nspname <> all(%(raw_schemas)s)
+    and pg_namespace.nspname not in ('pg_catalog', 'information_schema')
+    and keys.attname = any(%(keys)s) and keys.attnum > 0
+    and keys.atttypid = any(
+        select originals.atttypid from pg_attribute as originals
+        where originals.attrelid = to_regclass(%(original)s) and originals.attname = %(original_key)s
+    )
+order by 1, 2
+"""
 
 
 @dataclass(frozen=True)
@@ -103,3 +126,37 @@ def find_places(manifest: Mapping[str, Any], kind: str) -> list[Place]:
         known = ", ".join(sorted(kinds)) or "none: mark the key's column with `meta.person`"
         raise ConfigError(f"the YAML knows no person of kind {kind!r}; known: {known}")
     return places
+
+
+def copies_of(cursor: PgCursor, places: Sequence[Place]) -> list[Place]:
+    """Return the tables that no YAML names but that have a person's key and marked columns, by their names.
+
+    Such are a developer's schemas, what models keep of their changes, and failing rows of tests. Raises psycopg2.Error.
+    """
+    first = places[0]
+    known = {(place.schema, place.table) for place in places}
+    names = {name for place in places for name in place.names}
+    cursor.execute(
+        _COPIES,
+        {
+            "columns": sorted({name for place in places for name in place.columns}),
+            "keys": sorted({place.person_column for place in places}),
+            "raw_schemas": sorted({place.schema for place in places if place.is_raw}),
+            "original": first.name.as_string(cursor),
+            "original_key": first.person_column,
+        },
+    )
+    return [
+        Place(
+            f"{schema}.{table}",
+            schema,
+            table,
+            first.person_kind,
+            key,
+            tuple(columns),
+            tuple(name for name in columns if name in names),
+            is_raw=False,
+        )
+        for schema, table, key, columns in cursor.fetchall()
+        if columns and (schema, table) not in known
+    ]

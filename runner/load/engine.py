@@ -71,6 +71,7 @@ def load_tables(
                 wait_s = backoff.next_wait()
                 listener.on_retry("run", str(lost.cause), wait_s)
                 time.sleep(wait_s)
+    run.has_loaded()
     order = [spec.label for spec in contract.tables]
     return sorted(
         round_.outcomes.values(),

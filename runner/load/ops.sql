@@ -14,6 +14,9 @@ create table if not exists ops.runs (
     summary jsonb
 );
 
+-- A load takes its id before it commits: models must not take a lower id for read while it may still appear.
+alter table ops.runs add column if not exists loading_from bigint;
+
 create table if not exists ops.table_loads (
     load_id bigint primary key,
     run_id text not null,
@@ -87,6 +90,8 @@ alter table ops.schema_changes add constraint schema_changes_change_check
 check (change in ('added', 'dropped', 'restored', 'widened', 'nullable'));
 
 comment on table ops.runs is 'One row per call of haven load or haven run.';
+comment on column ops.runs.loading_from is
+'Loads of this run with ids from here on may still commit; null when it loads nothing any more.';
 comment on table ops.table_loads is 'One row per load of one table; an ok row commits together with its data.';
 comment on table ops.load_parts is 'Parts of first loads under way; empty when no load runs.';
 comment on table ops.circuit_breakers is 'Sources whose last runs could not reach them, and when they are tried again.';

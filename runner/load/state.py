@@ -160,10 +160,26 @@ class RunRecord:
             (self.source.place, self.run_id),
         )
         cursor.execute(
-            "insert into ops.runs (run_id, source, command, status) values (%s, %s, %s, 'running') "
+            "insert into ops.runs (run_id, source, command, status, loading_from) "
+            "select %s, %s, %s, 'running', last_value from ops.load_id_seq "
             "on conflict do nothing",  # the answer to an earlier try's commit was lost
             (self.run_id, self.source.place, self.command),
         )
+
+    def has_loaded(self) -> None:
+        """Note that no load of this run will commit any more, so that models built from here on take all for read.
+
+        Left out (the warehouse is gone, or the process was killed), models only read some rows twice.
+        """
+        with suppress(HavenError, psycopg2.Error):
+            self.hold()
+            session = self._session
+            if session is None:
+                return
+            with session, session.cursor() as cursor:
+                cursor.execute(
+                    "update ops.runs set loading_from = null where run_id = %s", (self.run_id,)
+                )
 
     def end(self) -> None:
         """Write how the run ended and give the lock back; a warehouse that is gone is left alone."""
@@ -177,7 +193,7 @@ class RunRecord:
             with session, session.cursor() as cursor:
                 cursor.execute(
                     "update ops.runs set status = %s, finished_at = clock_timestamp(), "
-                    "summary = %s where run_id = %s and status = 'running'",
+                    "loading_from = null, summary = %s where run_id = %s and status = 'running'",
                     ("ok" if self.is_ok else "failed", json.dumps(self.summary), self.run_id),
                 )
             with session, session.cursor() as cursor:

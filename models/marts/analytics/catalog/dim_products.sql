@@ -1,18 +1,54 @@
 {{
     config(
+        materialized='incremental',
+        incremental_strategy='touched_keys',
+        unique_key=['product_id', 'version_number'],
+        on_schema_change='fail',
         indexes=[
             {'columns': ['product_key'], 'unique': true},
+            {'columns': ['product_id', 'version_number'], 'unique': true},
             {'columns': ['product_id', 'valid_from'], 'unique': true},
-            {'columns': ['_load_id']},
-        ]
+            {'columns': ['category_id']},
+        ],
+        meta={
+            'touched_by': {
+                'products_snapshot': 'product_id',
+                'stg_clutter_haven__categories': {'column': 'category_id', 'through': 'this'},
+            }
+        }
     )
 }}
 
 with
 
+snapshot_rows as (
+
+    select
+        product_id,
+        vendor_id,
+        category_id,
+        product_title,
+        product_condition,
+        listing_status,
+        currency_code,
+        price_amount,
+        listed_at,
+        created_at,
+        updated_at,
+        is_deleted,
+        _deleted_at,
+        _load_id,
+        _loaded_at,
+        dbt_valid_from,
+        dbt_scd_id
+    from {{ ref('products_snapshot') }}
+    where {{ is_touched('product_id') }}
+
+),
+
 product_versions as (
 
-    {{ scd2_versions(ref('products_snapshot'), 'product_id') }}
+    {{ scd2_versions('snapshot_rows', 'product_id') }}
 
 ),
 
@@ -94,7 +130,7 @@ final as (
         currency_code,
 
         -- numerics
-        price_amount,
+        price_amount::numeric(18, 2) as price_amount,
         version_number,
 
         -- booleans
@@ -109,6 +145,7 @@ final as (
         -- load metadata
         _load_id
     from members
+    where {{ is_touched('product_id') }}
 
 )
 

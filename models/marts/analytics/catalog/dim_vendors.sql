@@ -1,18 +1,49 @@
 {{
     config(
+        materialized='incremental',
+        incremental_strategy='touched_keys',
+        unique_key=['vendor_id', 'version_number'],
+        on_schema_change='fail',
         indexes=[
             {'columns': ['vendor_key'], 'unique': true},
+            {'columns': ['vendor_id', 'version_number'], 'unique': true},
             {'columns': ['vendor_id', 'valid_from'], 'unique': true},
-            {'columns': ['_load_id']},
-        ]
+        ],
+        meta={
+            'touched_by': {
+                'vendors_snapshot': 'vendor_id',
+            }
+        }
     )
 }}
 
 with
 
+snapshot_rows as (
+
+    select
+        vendor_id,
+        vendor_name,
+        state_code,
+        commission_rate,
+        is_active,
+        created_at as onboarded_at,
+        created_at,
+        updated_at,
+        is_deleted,
+        _deleted_at,
+        _load_id,
+        _loaded_at,
+        dbt_valid_from,
+        dbt_scd_id
+    from {{ ref('vendors_snapshot') }}
+    where {{ is_touched('vendor_id') }}
+
+),
+
 vendor_versions as (
 
-    {{ scd2_versions(ref('vendors_snapshot'), 'vendor_id') }}
+    {{ scd2_versions('snapshot_rows', 'vendor_id') }}
 
 ),
 
@@ -27,7 +58,7 @@ known_members as (
         is_active,
         is_current,
         is_deleted,
-        created_at as onboarded_at,
+        onboarded_at,
         valid_from,
         valid_to,
         _load_id
@@ -73,7 +104,7 @@ final as (
         state_code,
 
         -- numerics
-        commission_rate,
+        commission_rate::numeric(5, 4) as commission_rate,
         version_number,
 
         -- booleans
@@ -89,6 +120,7 @@ final as (
         -- load metadata
         _load_id
     from members
+    where {{ is_touched('vendor_id') }}
 
 )
 

@@ -13,8 +13,18 @@
         meta={
             'touched_by': {
                 'stg_clutter_haven__bids': 'bid_id',
-                'dim_products': {'column': 'product_id', 'through': 'this'},
-                'dim_customers': {'column': 'customer_id', 'through': 'this'},
+                'dim_products': {
+                    'column': 'product_id',
+                    'through': 'this',
+                    'as_of': 'bid_at',
+                    'uses': ['product_key', 'price_amount', 'currency_code'],
+                },
+                'dim_customers': {
+                    'column': 'customer_id',
+                    'through': 'this',
+                    'as_of': 'bid_at',
+                    'uses': 'customer_key',
+                },
             }
         }
     )

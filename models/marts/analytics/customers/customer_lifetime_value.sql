@@ -1,9 +1,30 @@
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='touched_keys',
+        unique_key=['customer_id', 'currency_code'],
+        on_schema_change='fail',
+        indexes=[{'columns': ['customer_id', 'currency_code'], 'unique': true}],
+        meta={
+            'touched_key': ['customer_id', 'currency_code'],
+            'touched_by': {
+                'fct_orders': {
+                    'column': ['customer_id', 'currency_code'],
+                    'uses': [
+                        'order_id', 'item_count', 'order_amount', 'refunded_amount', 'order_date', 'is_revenue'
+                    ],
+                },
+            }
+        }
+    )
+}}
+
 with
 
 orders as (
 
     select * from {{ ref('fct_orders') }}
-    where is_revenue
+    where is_revenue and {{ is_touched('customer_id', 'currency_code') }}
 
 ),
 
@@ -19,10 +40,10 @@ final as (
         -- numerics
         count(*) as order_count,
         sum(item_count)::bigint as item_count,
-        sum(order_amount) as gross_amount,
-        sum(refunded_amount) as refunded_amount,
-        sum(order_amount) - sum(refunded_amount) as net_amount,
-        round(avg(order_amount), 2) as average_order_amount,
+        sum(order_amount)::numeric(18, 2) as gross_amount,
+        sum(refunded_amount)::numeric(18, 2) as refunded_amount,
+        (sum(order_amount) - sum(refunded_amount))::numeric(18, 2) as net_amount,
+        avg(order_amount)::numeric(18, 2) as average_order_amount,
 
         -- dates
         min(order_date) as first_order_date,

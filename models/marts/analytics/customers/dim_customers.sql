@@ -1,22 +1,25 @@
 {{
     config(
+        materialized='incremental',
+        incremental_strategy='touched_keys',
+        unique_key=['customer_id', 'version_number'],
+        on_schema_change='fail',
         indexes=[
             {'columns': ['customer_key'], 'unique': true},
+            {'columns': ['customer_id', 'version_number'], 'unique': true},
             {'columns': ['customer_id', 'valid_from'], 'unique': true},
-            {'columns': ['_load_id']},
-        ]
+        ],
+        meta={
+            'touched_by': {
+                'customers_snapshot': 'customer_id',
+            }
+        }
     )
 }}
 
 with
 
-customer_versions as (
-
-    {{ scd2_versions(ref('customers_snapshot'), 'customer_id') }}
-
-),
-
-known_members as (
+snapshot_rows as (
 
     select
         customer_id,
@@ -24,11 +27,40 @@ known_members as (
         city,
         state_code,
         country_code,
+        is_marketing_opt_in,
+        created_at as registered_at,
+        created_at,
+        updated_at,
+        is_deleted,
+        _deleted_at,
+        _load_id,
+        _loaded_at,
+        dbt_valid_from,
+        dbt_scd_id
+    from {{ ref('customers_snapshot') }}
+    where {{ is_touched('customer_id') }}
+
+),
+
+customer_versions as (
+
+    {{ scd2_versions('snapshot_rows', 'customer_id') }}
+
+),
+
+known_members as (
+
+    select
+        customer_id,
+        email_domain,
+        city,
+        state_code,
+        country_code,
         version_number,
         is_marketing_opt_in,
         is_current,
         is_deleted,
-        created_at as registered_at,
+        registered_at,
         valid_from,
         valid_to,
         _load_id
@@ -92,6 +124,7 @@ final as (
         -- load metadata
         _load_id
     from members
+    where {{ is_touched('customer_id') }}
 
 )
 

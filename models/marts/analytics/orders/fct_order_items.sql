@@ -17,8 +17,18 @@
                 'stg_clutter_haven__orders': {
                     'column': 'order_id', 'through': 'stg_clutter_haven__order_items'
                 },
-                'dim_products': {'column': 'product_id', 'through': 'this'},
-                'dim_vendors': {'column': 'vendor_id', 'through': 'this'},
+                'dim_products': {
+                    'column': 'product_id',
+                    'through': 'this',
+                    'as_of': 'ordered_at',
+                    'uses': ['product_key', 'vendor_id'],
+                },
+                'dim_vendors': {
+                    'column': 'vendor_id',
+                    'through': 'this',
+                    'as_of': 'ordered_at',
+                    'uses': ['vendor_key', 'commission_rate'],
+                },
             }
         }
     )

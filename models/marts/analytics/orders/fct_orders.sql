@@ -16,7 +16,12 @@
                     'column': 'order_id', 'row_id': 'order_item_id'
                 },
                 'stg_clutter_haven__payments': {'column': 'order_id', 'row_id': 'payment_id'},
-                'dim_customers': {'column': 'customer_id', 'through': 'this'},
+                'dim_customers': {
+                    'column': 'customer_id',
+                    'through': 'this',
+                    'as_of': 'ordered_at',
+                    'uses': 'customer_key',
+                },
             }
         }
     )

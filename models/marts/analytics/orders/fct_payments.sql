@@ -16,7 +16,12 @@
                 'stg_clutter_haven__orders': {
                     'column': 'order_id', 'through': 'stg_clutter_haven__payments'
                 },
-                'dim_customers': {'column': 'customer_id', 'through': 'this'},
+                'dim_customers': {
+                    'column': 'customer_id',
+                    'through': 'this',
+                    'as_of': 'paid_at',
+                    'uses': 'customer_key',
+                },
             }
         }
     )
