@@ -1,0 +1,428 @@
+"""Privacy, tried from the outside: the pipeline as its own two roles, each reader at every door, and a person erased.
+
+One small demo serves all tests here, in the order of this file: the last ones change it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import psycopg2
+import pytest
+from conftest import Databases, Project, copy_project, rows
+from psycopg2 import sql
+from psycopg2.extensions import connection as PgConnection
+
+from runner.access.apply import apply_roles
+from runner.connect import connect
+from runner.erase.places import person_of
+from runner.errors import ConfigError
+
+PASSWORD = "only-for-this-test"
+SECRET = "a-secret-of-this-module"
+LOGINS = ("haven_loader", "haven_transformer", "haven_analyst", "haven_ml", "test_shop")
+PERSON = 7
+TEXTS = ("zelda.quux@unique.example", "zelda quuxington", "555 987 6543", "77 quuxington way")
+MODELS = ("+customer_contacts", "+dim_customers", "+vendor_order_items", "+ops_access_rights")
+
+
+@dataclass(frozen=True)
+class Guarded:
+    """A built demo with roles; `vendors` are two of its vendors, the first of them test_shop's."""
+
+    project: Project
+    vendors: tuple[int, int]
+
+    def as_role(self, role: str) -> dict[str, str]:
+        """Return the settings with which a command works as `role`, and its dbt as the transformer."""
+        return {
+            "HAVEN_WAREHOUSE_USER": role,
+            "HAVEN_WAREHOUSE_PASSWORD": PASSWORD,
+            "HAVEN_TRANSFORMER_USER": "haven_transformer",
+            "HAVEN_TRANSFORMER_PASSWORD": PASSWORD,
+        }
+
+    def session(self, role: str | None = None) -> PgConnection:
+        """Return a session of `role`, or of the cluster's superuser."""
+        warehouse = self.project.warehouse
+        return connect(replace(warehouse, user=role, password=PASSWORD) if role else warehouse)
+
+    def rows(self, query: str, *args: object) -> list[tuple[object, ...]]:
+        """Run a statement as the superuser."""
+        with closing(self.session()) as session:
+            return rows(session, query, *args)
+
+    def build(self, *args: str) -> None:
+        """Build what these tests look at as the transformer; a failing test of the project fails here."""
+        self.project.dbt(
+            "build", "--indirect-selection", "empty", "--select", *MODELS, "resource_type:seed",
+            "no_personal_data_is_readable", "readers_only_read_what_is_theirs", *args,
+            **self.as_role("haven_transformer"),
+        )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def guarded(cluster_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
+    """The demo, loaded as haven_loader and built as haven_transformer, with a person that is easy to find."""
+    made = Databases(cluster_home)
+    folder = copy_project(tmp_path_factory.mktemp("guarded") / "haven copy")
+    policy = folder / "models/staging/clutter_haven/_clutter_haven__sources.yml"
+    text = policy.read_text(encoding="utf-8")
+    assert "keep: 5 years" in text
+    policy.write_text(text.replace("keep: 5 years", "keep: 400 days"), encoding="utf-8")
+    project = Project(folder, made.create("source"), made.create("warehouse"))
+    project.haven("deps", "--offline")
+    project.haven("demo", "init", "--scale", "0.02")
+    with closing(connect(project.source)) as session:
+        rows(
+            session,
+            "update customers set email = 'Zelda.Quux@unique.example ', full_name = 'Zelda Quuxington', "
+            "phone = '+1 555 987 6543' where customer_id = %s",
+            PERSON,
+        )
+        rows(
+            session,
+            "update orders set shipping_address = shipping_address || "
+            '\'{"name": "Zelda Quuxington", "street": "77 Quuxington Way"}\' where order_id in '
+            "(select min(order_id) from orders)",
+        )
+        rows(
+            session,
+            "update orders set customer_id = %s where order_id in (select min(order_id) from orders)",
+            PERSON,
+        )
+        (one,), (two,) = rows(
+            session,
+            "select distinct vendor_id from products inner join order_items using (product_id) "
+            "order by 1 limit 2",
+        )
+    project.haven("access", HAVEN_MASK_SECRET=SECRET)
+    done = Guarded(project, (one, two))
+    with closing(connect(project.warehouse)) as session:
+        rows(session, "drop role if exists test_shop")
+        rows(session, "create role test_shop in role haven_vendor")
+        for role in LOGINS:
+            rows(session, f"alter role {role} login password '{PASSWORD}'")
+        rows(session, "insert into privacy.vendor_logins values ('test_shop', %s)", one)
+    project.haven("load", **done.as_role("haven_loader"))
+    done.build()
+    yield done
+    made.drop_all()
+
+
+def refusal(guarded: Guarded, role: str, statement: str) -> str | None:
+    """Return how PostgreSQL refuses the statement, or None if it does not."""
+    with closing(guarded.session(role)) as session:
+        try:
+            rows(session, statement)
+        except psycopg2.Error as error:
+            return type(error).__name__
+    return None
+
+
+OPEN = (
+    ("haven_analyst", "select * from analytics.customer_contacts"),
+    ("haven_analyst", "select * from quality.ops_access_rights"),
+    ("haven_analyst", "select * from reference.us_states"),
+    ("haven_ml", "select * from reference.us_states"),
+    ("haven_transformer", "select * from raw.customers"),
+    ("haven_transformer", "select * from ops.table_loads"),
+    ("test_shop", "select * from vendor.vendor_order_items"),
+)
+SHUT = (
+    *(
+        (role, statement)
+        for role in ("haven_analyst", "haven_ml", "test_shop")
+        for statement in (
+            "select email from raw.customers",
+            "select email from staging.stg_clutter_haven__customers",
+            "select email from snapshots.customers_snapshot",
+            "select * from ops.runs",
+            "select * from model_state.model_inputs",
+            "select privacy.pseudonym('a@b.example')",
+            "select * from privacy.hash_keys",
+            "select ops.view_ddl('pg_class')",
+            "create table public.mine (id int)",
+            "create temporary table mine (id int)",
+            "create schema mine",
+            "set role haven_loader",
+            "set role haven_transformer",
+            "set session authorization haven_transformer",
+            "select pg_read_file('/etc/passwd')",
+            "copy (select 1) to program 'true'",
+            "delete from analytics.dim_customers",
+        )
+    ),
+    ("haven_ml", "select * from analytics.dim_customers"),
+    ("haven_analyst", "select * from vendor.vendor_order_items"),
+    ("test_shop", "select * from analytics.fct_order_items"),
+    ("test_shop", "insert into privacy.vendor_logins values ('test_shop', 1)"),
+    ("haven_loader", "select * from analytics.dim_customers"),
+    ("haven_loader", "select * from privacy.hash_keys"),
+    ("haven_transformer", "update raw.customers set email = null"),
+    ("haven_transformer", "delete from ops.runs"),
+    ("haven_transformer", "select * from privacy.hash_keys"),
+    ("haven_transformer", "select privacy.set_hash_key('x')"),
+    ("haven_transformer", "insert into privacy.vendor_logins values ('test_shop', 1)"),
+)
+
+
+def test_each_role_enters_by_its_own_doors_only(guarded: Guarded) -> None:
+    refused = {door: refusal(guarded, *door) for door in OPEN}
+    assert {door: why for door, why in refused.items() if why} == {}
+    answers = {door: refusal(guarded, *door) for door in SHUT}
+    assert {door: why for door, why in answers.items() if why != "InsufficientPrivilege"} == {}
+
+
+def test_tables_made_later_are_as_shut(guarded: Guarded) -> None:
+    """What the two makers create gets the rights of its place: raw is for the transformer, the rest for nobody."""
+    with closing(guarded.session("haven_loader")) as session:
+        rows(session, "create table raw.later (id int)")
+        rows(session, "create schema raw_other create table later (id int)")
+    with closing(guarded.session("haven_transformer")) as session:
+        rows(session, "create table analytics.later (id int)")
+        rows(session, "create function analytics.one() returns int language sql as 'select 1'")
+    for name in ("raw.later", "raw_other.later"):
+        assert refusal(guarded, "haven_transformer", f"select * from {name}") is None
+    for statement in (
+        "select * from raw.later", "select * from raw_other.later", "select * from analytics.later",
+        "select analytics.one()",
+    ):  # fmt: skip
+        assert refusal(guarded, "haven_analyst", statement) == "InsufficientPrivilege", statement
+    guarded.rows("drop table raw.later, analytics.later; drop schema raw_other cascade")
+    guarded.rows("drop function analytics.one()")
+
+
+def test_a_vendor_sees_its_own_rows_whatever_it_says_it_is(guarded: Guarded) -> None:
+    own, other = guarded.vendors
+    everything = guarded.rows("select distinct vendor_id from analytics.fct_order_items")
+    assert {own, other} <= {row[0] for row in everything}
+    # A function that tells what it is shown: a view without a barrier would show it every row first.
+    guarded.rows(
+        "create function public.tell(value bigint) returns boolean language plpgsql cost 0.0000001 as "
+        "$$begin raise notice 'seen %', value; return true; end$$"
+    )
+    guarded.rows(
+        "grant usage on schema public to test_shop; grant execute on function public.tell to test_shop"
+    )
+    with closing(guarded.session("test_shop")) as session:
+        for before in ("", "set role haven_vendor", "set haven.vendor_id = '1'", "reset role"):
+            if before:
+                rows(session, before)
+            seen = rows(session, "select distinct vendor_id from vendor.vendor_order_items")
+            assert seen == [(own,)], before
+        rows(session, "select count(*) from vendor.vendor_order_items where public.tell(vendor_id)")
+        assert {notice.split()[-1] for notice in session.notices} == {str(own)}
+    guarded.rows("drop function public.tell; revoke usage on schema public from test_shop")
+
+
+def test_masks_are_keyed_and_the_key_is_nowhere_to_be_read(guarded: Guarded) -> None:
+    """Python's own HMAC gives the same; neither secret nor key is in what dbt writes."""
+    key = hashlib.sha256(SECRET.encode()).digest()
+    wanted = hmac.new(key, b"zelda.quux@unique.example", hashlib.sha256).hexdigest()
+    found = guarded.rows(
+        "select email_hash, email_masked, name_initials, phone_masked from analytics.customer_contacts "
+        "where customer_id = %s",
+        PERSON,
+    )
+    assert found == [(wanted, "z***@unique.example", "Z. Q.", "***43")]
+    for path in (guarded.project.path / "target").rglob("*"):
+        if path.is_file():
+            text = path.read_text(encoding="utf-8", errors="ignore")
+            assert SECRET not in text and key.hex() not in text, path
+
+
+def test_a_planted_column_is_found_by_mark_name_and_value(guarded: Guarded) -> None:
+    """The project's test passed in the build; now it must fail, on the planted columns and on no other."""
+    guarded.rows(
+        "create table analytics.leak as select 'x ' || email as note, phone as reached, full_name as label, "
+        "'-'::text as birth_date, 'harmless'::text as word, email as hidden from raw.customers"
+    )
+    guarded.rows(
+        "grant select (note, reached, label, birth_date, word) on analytics.leak to haven_ml"
+    )
+    guarded.rows("grant select on analytics.leak to haven_transformer")
+    guarded.rows("create table analytics.unseen as select 'word'::text as word")
+    guarded.rows("grant select on analytics.unseen to haven_ml")
+    guarded.rows("grant usage on schema analytics to haven_ml")
+    guarded.rows("grant select on staging.stg_clutter_haven__customers to haven_analyst")
+    guarded.rows("grant usage on schema staging to haven_analyst")
+    done = guarded.project.dbt(
+        "test", "--select", "no_personal_data_is_readable", "--store-failures", expect=1,
+        **guarded.as_role("haven_transformer"),
+    )  # fmt: skip
+    assert "FAIL" in done.out, done.out
+    found = dict(guarded.rows("select column_name, string_agg(reason, '; ') from "
+                              "quality.no_personal_data_is_readable group by 1"))  # fmt: skip
+    assert found.pop("analytics.leak.note") == "sampled values look like e-mail addresses"
+    assert found.pop("analytics.leak.reached") == "sampled values look like phone numbers"
+    assert found.pop("analytics.leak.label") == "sampled values look like names of people"
+    assert "by its name" in str(found.pop("analytics.leak.birth_date"))
+    assert "cannot be looked at" in str(found.pop("analytics.unseen.word"))
+    staging = "staging.stg_clutter_haven__customers."
+    marked = {"email", "full_name", "phone", "city", "postal_code"}
+    assert {name: "marked" in str(why) for name, why in found.items()} == {
+        staging + name: True for name in marked
+    }
+    guarded.rows("drop table analytics.leak, analytics.unseen")
+    guarded.rows("revoke usage on schema analytics from haven_ml")
+    guarded.rows("revoke select on staging.stg_clutter_haven__customers from haven_analyst")
+    guarded.rows("revoke usage on schema staging from haven_analyst")
+
+
+def test_roles_are_mended_and_may_be_applied_again(guarded: Guarded) -> None:
+    """A table that a superuser left behind gets its owner; a second time changes nothing, the key included."""
+    guarded.rows("create table analytics.left_behind (id int)")
+    key = guarded.rows("select inner_key from privacy.hash_keys")
+    for _ in range(2):
+        with closing(guarded.session()) as session:
+            apply_roles(session)
+    owner = (
+        "select relowner::regrole::text from pg_class where oid = 'analytics.left_behind'::regclass"
+    )
+    assert guarded.rows(owner) == [("haven_transformer",)]
+    assert guarded.rows("select inner_key from privacy.hash_keys") == key
+    guarded.rows("drop table analytics.left_behind")
+
+
+def places_of(guarded: Guarded, texts: tuple[str, ...]) -> dict[str, int]:
+    """Return how many rows of each table or materialized view, in any column of any type, hold one of `texts`."""
+    found = {}
+    with closing(guarded.session()) as session:
+        for schema, table in rows(
+            session,
+            "select nspname, relname from pg_class inner join pg_namespace on relnamespace = pg_namespace.oid "
+            "where relkind in ('r', 'p', 'm', 'v') and nspname not in ('pg_catalog', 'information_schema')",
+        ):
+            ((count,),) = rows(
+                session,
+                sql.SQL("select count(*) from {} as held where held::text ilike any(%s)").format(
+                    sql.Identifier(schema, table)
+                ),
+                [f"%{text}%" for text in texts],
+            )
+            if count:
+                found[f"{schema}.{table}"] = count
+    return found
+
+
+def totals(guarded: Guarded) -> list[tuple[object, ...]]:
+    """Return what the warehouse says was sold."""
+    return guarded.rows(
+        "select currency_code, count(*), sum(item_amount), sum(commission_amount) "
+        "from analytics.fct_order_items group by 1 order by 1"
+    )
+
+
+def test_an_erased_person_is_found_nowhere_and_does_not_come_back(guarded: Guarded) -> None:
+    project = guarded.project
+    guarded.rows("create table quality.failing as select customer_id, to_jsonb(c) as doc, array[email] as mails from "
+                 "raw.customers as c")  # fmt: skip
+    guarded.rows('update ops.runs set summary = \'{"error": "key Zelda Quuxington"}\'')
+    guarded.rows(
+        "create schema dev_ann create table people (customer_id bigint, full_name text not null)"
+    )
+    guarded.rows("insert into dev_ann.people select customer_id, full_name from raw.customers")
+    report = project.path / "target" / "reports" / "planted.json"
+    report.parent.mkdir(parents=True, exist_ok=True)
+    report.write_text('["ZELDA QUUXINGTON"]', encoding="utf-8")
+    money, before = totals(guarded), places_of(guarded, TEXTS)
+    held = {"raw.customers", "raw.orders", "snapshots.customers_snapshot", "quality.failing"}
+    assert held | {"ops.runs"} <= set(before)
+
+    plan = project.haven("erase", "customer", str(PERSON), "--dry-run", "--json").json
+    assert plan["changed"]["raw.customers"] == 1
+    assert plan["removed_files"] == ["target/reports/planted.json"]
+    assert places_of(guarded, TEXTS) == before
+    assert report.is_file()
+    done = project.haven("erase", "customer", str(PERSON), "--json").json
+    assert done["changed"] == plan["changed"]
+    assert "backups" in done["tasks"][0]
+    assert guarded.rows(
+        "select count(full_name) from dev_ann.people where customer_id = %s", PERSON
+    ) == [(0,)]
+    assert places_of(guarded, TEXTS) == {}
+    assert not report.exists()
+
+    project.haven("access")  # what the superuser's commands made goes back to its owners
+    loads = project.haven("load", "--full", "--json", **guarded.as_role("haven_loader")).json
+    assert {load["rows_updated"] for load in loads["tables"]} == {0}
+    project.haven("reconcile", **guarded.as_role("haven_loader"))
+    guarded.build("--full-refresh")
+    assert places_of(guarded, TEXTS) == {}
+    assert totals(guarded) == money
+    assert guarded.rows("select count(*) from analytics.customer_contacts where customer_id = %s and "
+                        "email_hash is null and name_initials is null", PERSON) == [(1,)]  # fmt: skip
+    # Rebuilt tables are as open, and as shut, as before.
+    assert refusal(guarded, "haven_analyst", "select * from analytics.dim_customers") is None
+
+    again = project.haven("erase", "customer", str(PERSON), "--json").json
+    assert (again["changed"], again["removed_files"], again["tasks"]) == ({}, [], [])
+    audit = json.dumps(guarded.rows("select to_jsonb(e)::text from ops.erasures as e"))
+    assert audit.count("erasure_id") == 2
+    assert not any(text in audit.lower() for text in TEXTS)
+    # A new person is loaded as ever, and one who changes in the source while erased stays erased.
+    with closing(connect(project.source)) as session:
+        rows(
+            session,
+            "update customers set phone = '+1 555 987 6543', updated_at = now() "
+            "where customer_id in (%s, %s)",
+            PERSON,
+            PERSON + 1,
+        )
+    project.haven("load", "customers", **guarded.as_role("haven_loader"))
+    assert guarded.rows(
+        "select customer_id, phone from raw.customers where customer_id in (%s, %s) order by 1",
+        PERSON,
+        PERSON + 1,
+    ) == [(PERSON, None), (PERSON + 1, "+1 555 987 6543")]
+
+
+def test_erase_says_what_is_wrong(guarded: Guarded) -> None:
+    done = guarded.project.haven("erase", "customer", "987654", expect=1)
+    assert "nobody in the warehouse is customer 987654" in done.err
+    done = guarded.project.haven("erase", "bird", "1", expect=2)
+    assert "known: customer, vendor" in done.err
+    assert guarded.rows("select count(*) from ops.suppressions") == [(1,)]
+    two = {"a": {"meta": {"person": "x"}}, "b": {"config": {"meta": {"person": "y"}}}}
+    with pytest.raises(ConfigError, match="a, b each have"):
+        person_of(two)
+
+
+def test_old_rows_leave_and_stay_away(guarded: Guarded) -> None:
+    """`haven retain` marks old rows, which no load brings back, and deletes them when their time is over."""
+    project = guarded.project
+    with closing(connect(project.source)) as session:
+        rows(session, "update listing_views set viewed_at = '2001-01-01' where view_id <= 5")
+    project.haven("load", "listing_views", "--full", **guarded.as_role("haven_loader"))
+    live = (
+        "select count(*) from raw.listing_views "
+        "where _deleted_at is null and viewed_at < now() - interval '400 days'"
+    )
+    ((old,),) = guarded.rows(live)
+    assert old >= 5
+
+    def retain(*args: str) -> tuple[int, int]:
+        done = project.haven("retain", "--json", *args, **guarded.as_role("haven_loader")).json
+        (views,) = [table for table in done["tables"] if table["table"] == "raw.listing_views"]
+        return views["marked_rows"], views["deleted_rows"]
+
+    marked, deleted = retain("--dry-run")
+    assert (marked >= 5, deleted) == (True, 0)
+    assert guarded.rows(live) == [(old,)]
+    assert retain() == (marked, 0)
+    project.haven("load", "listing_views", "--full", **guarded.as_role("haven_loader"))
+    project.haven("reconcile", "listing_views", **guarded.as_role("haven_loader"))
+    assert retain() == (0, 0)
+    guarded.rows(
+        "update raw.listing_views set _deleted_at = _deleted_at - interval '31 days', _load_id = 0 "
+        "where _deleted_at is not null"
+    )
+    assert retain() == (0, marked)
+    assert guarded.rows("select count(*) from raw.listing_views where view_id <= 5") == [(0,)]
