@@ -61,7 +61,7 @@ listing_views as (
 
 ),
 
-dates as (
+dates as materialized (
 
     select
         as_of_dates.as_of_date,

@@ -40,7 +40,7 @@ order_lines as (
 
 ),
 
-dates as (
+dates as materialized (
 
     -- Only days whose horizon has passed whole: before that, nobody knows who will not come back.
     select
