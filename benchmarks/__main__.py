@@ -19,7 +19,18 @@ import psycopg2
 
 from benchmarks import cluster, page, table
 from benchmarks.measure import CommandFailed
-from benchmarks.parts import bulk, growth, incremental, nothing, peers, reconcile, values, workers
+from benchmarks.parts import (
+    bulk,
+    growth,
+    incremental,
+    nothing,
+    peers,
+    queries,
+    reconcile,
+    swap,
+    values,
+    workers,
+)
 from benchmarks.trials import say
 from runner import embedded
 
@@ -32,6 +43,8 @@ PARTS = {
     "values": values,
     "reconcile": reconcile,
     "nothing": nothing,
+    "queries": queries,
+    "swap": swap,
     "incremental": incremental,
 }
 

@@ -1,5 +1,6 @@
 {% macro save_high_load_ids() %}
-    {% if config.get('incremental_strategy') == 'touched_keys' %}
+    {#- A rebuilt window of a partitioned model read a part of its inputs only: the marks stay. -#}
+    {% if config.get('incremental_strategy') == 'touched_keys' and not partition_window() %}
         {#- Not is_incremental(): after a build that replaced a view or was the first, it no longer
             says what the build did. The table of touched keys exists only in an increment. -#}
         {% set is_increment = run_query("select to_regclass('pg_temp.touched_keys') is not null")[0][0] %}

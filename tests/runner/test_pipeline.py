@@ -32,7 +32,9 @@ TABLES = (
     "bids", "categories", "customers", "listing_views", "order_items", "orders", "payments",
     "products", "reviews", "vendors",
 )  # fmt: skip
-INCREMENTAL = ("fct_bids", "fct_order_items", "fct_orders", "fct_payments")
+INCREMENTAL = (
+    "fct_bids", "fct_listing_views", "fct_order_items", "fct_orders", "fct_payments",
+)  # fmt: skip
 HISTORY = ("customers", "products", "vendors")
 
 
@@ -216,6 +218,7 @@ def assert_late_rows_are_in(project: Project, tick: dict[str, Any]) -> None:
             ("order_items", "fct_order_items"),
             ("payments", "fct_payments"),
             ("bids", "fct_bids"),
+            ("listing_views", "fct_listing_views"),
         ):
             wanted = rows(session, f"select count(*) from {table}")[0][0]
             assert count(project, f"select count(*) from analytics.{fact}") == wanted, fact
