@@ -89,9 +89,14 @@ def _write(
     count = 0
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
         for rows in _batches(session, _query(table, columns, window)):
+            *values, finite = zip(*rows, strict=True)
+            if not all(finite):
+                raise ValueError(
+                    "an infinite date"
+                )  # which psycopg2 would make one of the year 9999
             arrays = [
-                pa.array(values, type=column.field.type)
-                for column, values in zip(columns, zip(*rows, strict=True), strict=True)
+                pa.array(these, type=column.field.type)
+                for column, these in zip(columns, values, strict=True)
             ]
             writer.write_batch(pa.record_batch(arrays, schema=schema))
             count += len(rows)
@@ -113,8 +118,15 @@ def _query(table: ExportTable, columns: tuple[Column, ...], window: Window) -> s
         conditions.append(sql.SQL("{} >= {}").format(as_of, sql.Literal(window.since)))
     if window.until is not None:
         conditions.append(sql.SQL("{} < {}").format(as_of, sql.Literal(window.until)))
-    return sql.SQL("select {} from {} where {} order by {}, {}").format(
+    finite: list[sql.Composable] = [sql.SQL("true")]
+    finite += [
+        sql.SQL("isfinite({}) is not false").format(column.expression)
+        for column in columns
+        if pa.types.is_temporal(column.field.type)
+    ]
+    return sql.SQL("select {}, {} from {} where {} order by {}, {}").format(
         sql.SQL(", ").join(column.expression for column in columns),
+        sql.SQL(" and ").join(finite),
         relation,
         sql.SQL(" and ").join(conditions),
         sql.Identifier(table.entity),
