@@ -9,7 +9,7 @@ SCALE ?= 1
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-packages lint format docs bench bench-peers crash histories clean
+.PHONY: help setup demo test test-packages lint format holidays docs bench bench-peers crash histories clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ lint: $(STAMP) ## Check style and types: ruff, mypy, sqlfluff
 format: $(STAMP) ## Format Python and SQL
 	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
 	@eval "$$($(BIN)/haven env)" && $(BIN)/sqlfluff fix models macros snapshots tests analyses
+
+holidays: $(STAMP) ## Make the seed of holidays again from the library, for the years of dim_dates
+	@$(BIN)/python .ci/make_holidays.py
 
 docs: $(STAMP) ## Write the dbt docs, the DAG and the reports to target/reports
 	@$(BIN)/haven report

@@ -26,10 +26,12 @@ from benchmarks.parts import (
     models,
     nothing,
     peers,
+    queries,
     reconcile,
+    swap,
     values,
     workers,
-)  # fmt: skip
+)
 from benchmarks.trials import say
 from runner import embedded
 
@@ -42,6 +44,8 @@ PARTS = {
     "values": values,
     "reconcile": reconcile,
     "nothing": nothing,
+    "queries": queries,
+    "swap": swap,
     "models": models,
     "incremental": incremental,
 }

@@ -21,6 +21,7 @@ class Row:
     seconds: str
     engine: str
     engine_median: float | None
+    engine_ratio: float | None
     is_haven: bool
     cpu: dict[str, float]
     peak: str
@@ -31,7 +32,7 @@ class Row:
         """Return the figures of `entry`, its speed against `baseline`."""
         if not entry["seconds"]:
             return cls(
-                entry["name"], entry["rows"], float("nan"), None, "", "", "", "", None,
+                entry["name"], entry["rows"], float("nan"), None, "", "", "", "", None, None,
                 entry["is_haven"], {}, "", entry["error"],
             )  # fmt: skip
         rates = [entry["rows"] / second for second in entry["seconds"]]
@@ -39,14 +40,21 @@ class Row:
         ratio, speed = None, ""
         if baseline is not None:
             theirs = [baseline["rows"] / second for second in baseline["seconds"]]
-            ratio = entry["rows"] / median / statistics.median(theirs)
+            # Pair by pair: the two of a round ran one after the other, on a machine in the same mood.
             pairs = [a / b for a, b in zip(rates, theirs, strict=False)]
+            ratio = statistics.median(pairs)
             speed = f"{ratio:.2f}" if ratio >= 0.1 else f"{ratio:.3f}"  # noqa: PLR2004 (two digits that tell)
             if len(pairs) > 1 and entry is not baseline:
                 speed += f" ({min(pairs):.2f} to {max(pairs):.2f})"
         low, high = min(entry["seconds"]), max(entry["seconds"])
         spread = f" ({low:.2f} to {high:.2f})" if len(entry["seconds"]) > 1 else ""
         own = statistics.median(entry["own_seconds"]) if entry["own_seconds"] else None
+        engine_ratio = None
+        if baseline is not None and own is not None:
+            pairs = zip(baseline["seconds"], entry["own_seconds"], strict=False)
+            engine_ratio = statistics.median(
+                theirs / ours * entry["rows"] / baseline["rows"] for theirs, ours in pairs
+            )
         peak = "" if entry["peak_mb"] is None else f"{entry['peak_mb']:,.0f}"
         return cls(
             name=entry["name"],
@@ -58,6 +66,7 @@ class Row:
             seconds=f"{median:.2f}{spread}",
             engine="" if own is None else f"{own:.2f}",
             engine_median=own,
+            engine_ratio=engine_ratio,
             is_haven=entry["is_haven"],
             cpu={side: statistics.median(used) for side, used in entry["cpu_seconds"].items()},
             peak=peak,

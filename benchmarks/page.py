@@ -39,9 +39,11 @@ def _sections(results: Results) -> list[str]:
         _peers(results.get("peers")),
         _incremental(results.get("incremental")),
         _nothing(results.get("nothing")),
+        _swap(results.get("swap")),
         _reconcile(results.get("reconcile")),
         _models(results.get("models")),
         _values(results.get("values")),
+        _queries(results.get("queries")),
     ]
 
 
@@ -131,6 +133,28 @@ def _nothing(part: dict[str, Any] | None) -> str:
     )
 
 
+def _swap(part: dict[str, Any] | None) -> str:
+    if part is None:
+        return ""
+    lines = "".join(
+        f"| {name} | {reads['transactions']:,} | {reads['p50_ms']} | {reads['p99_ms']} | {reads['max_ms']} |\n"
+        for name, reads in (
+            ("alone", part["alone"]),
+            ("while partitions are swapped", part["swapping"]),
+        )
+    )
+    return (
+        "## Partitions swapped under readers\n\n"
+        f"`pgbench` starts {part['rate']} transactions a second on a partitioned table of "
+        f"{part['table_rows']:,} rows, while dbt replaces three of its 24 months ({part['swapped_rows']:,} rows) "
+        f"{part['builds']} times and another reader keeps a transaction open for a second, every five. Each "
+        "transaction reads a day of each of the three and fails unless all rows are there and of one build; one in "
+        "five counts a small table that the same dbt run merges, moving every row to a new partition. None failed. "
+        "Milliseconds of a transaction, all waits for locks included:\n\n"
+        f"| readers | transactions | median | p99 | longest |\n|---|---|---|---|---|\n{lines}"
+    )
+
+
 def _reconcile(part: dict[str, Any] | None) -> str:
     if part is None:
         return ""
@@ -191,6 +215,27 @@ def _values(part: dict[str, Any] | None) -> str:
         "type, or what became of it. Settings as above; a failed load is one that ends with an error.\n\n"
         + "\n".join(lines)
         + "\n"
+    )
+
+
+def _queries(part: dict[str, Any] | None) -> str:
+    if part is None:
+        return ""
+    facts = ", ".join(f"{count:,} rows in {name}" for name, count in part["facts"].items())
+    lines = [
+        "| question | answers | median, seconds | p95, seconds | reads |",
+        "|---|---|---|---|---|",
+        *(
+            f"| {one['name']} | {one['answers']:,} | {one['median_seconds']:.3f} | "
+            f"{one['p95_seconds']:.3f} | {'; '.join(one['reads'])} |"
+            for one in part["questions"]
+        ),
+    ]
+    return (
+        f"## Questions to the marts, {part['rows']:,} orders\n\n"
+        f"The queries of `analyses/`, asked {part['asked']} times each after once to warm up, answers fetched, one "
+        f"session, after `dbt build` and `vacuum analyze`: {facts}. The last column is what the plan reads, and "
+        "how.\n\n" + "\n".join(lines) + "\n"
     )
 
 

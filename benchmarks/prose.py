@@ -20,10 +20,10 @@ ROWS=500000 RUNS=1 make bench                # under ten minutes
 ONLY=bulk,nothing make bench                 # some parts; the others keep their last results
 ```
 
-Parts: bulk, workers, growth, peers, values, reconcile, nothing, models, incremental. For models, ROWS counts the orders. The
-bench has two PostgreSQL clusters of its own in a temporary folder, made by the code of `haven up` with its settings (`synchronous_commit = off`, fsync on,
-`wal_level = logical`, `max_wal_size = 4GB`, `shared_buffers` a 16th of memory, at most 2 GB), but autovacuum off, as it
-would start in the middle of some trial.
+Parts: bulk, workers, growth, peers, values, reconcile, nothing, queries, swap, models, incremental. For models, ROWS
+counts the orders. The bench has two PostgreSQL clusters of its own in a temporary folder, made by the code of `haven up`
+with its settings (`synchronous_commit = off`, fsync on, `wal_level = logical`, `max_wal_size = 4GB`, `shared_buffers` a
+16th of memory, at most 2 GB), but autovacuum off, as it would start in the middle of some trial.
 
 ## What is measured
 
@@ -32,8 +32,8 @@ would start in the middle of some trial.
   run of the other loader. "Engine" is what Haven itself says for a table, without the start-up, of which work by hand
   in psql has next to none.
 - Trials alternate (A B C A B C …) after a checkpoint on both sides; copies are dropped in between. Figures are medians.
-  The speed is a method's rows a second divided by the baseline's, so above 1 is faster; in brackets the lowest and the
-  highest of the single rounds.
+  The speed is a method's rows a second divided by the baseline's in the same round, so above 1 is faster: the median of
+  the rounds, in brackets the lowest and the highest.
 - After every trial the copy's row count and a checksum of all columns are compared with the source's, cast to the
   source's types. A wrong copy stops the bench; another loader's is shown as wrong instead of a time.
 - Memory is the sum of the resident memory of all processes of the client, sampled 20 times a second, at its highest;

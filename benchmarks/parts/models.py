@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.cluster import ROOT, Bench, WrongResult
+from benchmarks.demo import FILES, FOLDERS
 from benchmarks.measure import Pipe
 from benchmarks.measure import run as run_pipe
-from benchmarks.parts.nothing import FILES, FOLDERS
 from benchmarks.trials import say
 from runner.connect import connect
 

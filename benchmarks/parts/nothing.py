@@ -3,59 +3,41 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
-from dataclasses import replace
 from typing import Any
 
 from benchmarks.cluster import ROOT, Bench
+from benchmarks.demo import filled
 from benchmarks.measure import Pipe
 from benchmarks.measure import run as run_pipe
 from benchmarks.trials import Result, say
 
 SECONDS_PER_MILLION, SECONDS, MAX_RUNS = 0, 40, 100
-FOLDERS = ("analyses", "macros", "models", "offline_packages", "seeds", "snapshots")
-FILES = ("dbt_project.yml", "packages.yml", "profiles.yml")
-DATABASE = "nothing"
 
 
 def run(bench: Bench, rows: int, runs: int) -> dict[str, Any]:
     """Fill databases of their own, load them twice, then measure loads; `rows` sets the demo's scale, at most 1."""
     scale = min(1.0, rows / 1_000_000)
-    bench.execute(bench.source, f"create database {DATABASE}")
-    bench.execute(bench.warehouse, f"create database {DATABASE}")
-    own = Bench(
-        bench.home,
-        replace(bench.source, dbname=DATABASE),
-        replace(bench.warehouse, dbname=DATABASE),
-    )
-    project = bench.home / "demo project"
-    for name in FOLDERS:
-        shutil.copytree(ROOT / name, project / name)
-    for name in FILES:
-        shutil.copy(ROOT / name, project)
-    for arguments in (("demo", "init", "--scale", str(scale)), ("deps",)):
-        command = (sys.executable, "-m", "runner.cli", *arguments)
-        run_pipe(Pipe((command,), own.environment(HAVEN_HOME=str(project))), cwd=project)
-    first = run_pipe(own.haven(project), cwd=ROOT)
-    run_pipe(own.haven(project), cwd=ROOT)
-    own.execute(own.source, "vacuum analyze")
-    own.execute(own.warehouse, "vacuum analyze")
-    loaded = json.loads(first.output)["tables"]
-    total = sum(table["rows_read"] for table in loaded)
-    result = Result("haven load, nothing changed", total, is_haven=True)
-    for _ in range(max(runs, 3)):
-        own.checkpoint()
-        done = run_pipe(own.haven(project), cwd=ROOT)
-        tables = json.loads(done.output)["tables"]
-        moved = sum(t["rows_inserted"] + t["rows_updated"] + t["rows_deleted"] for t in tables)
-        if moved or len(tables) != len(loaded):
-            raise SystemExit(f"nothing had changed, but {moved} rows moved in {len(tables)} tables")
-        result.add(done, {})
-        say(f"  {result.name}: {done.seconds:.2f} s")
-    for side in (bench.source, bench.warehouse):
-        bench.execute(side, f"drop database {DATABASE} with (force)")
-    shutil.rmtree(project)
+    with filled(bench, "nothing", scale) as demo:
+        own = demo.bench
+        first = run_pipe(own.haven(demo.project), cwd=ROOT)
+        run_pipe(own.haven(demo.project), cwd=ROOT)
+        own.execute(own.source, "vacuum analyze")
+        own.execute(own.warehouse, "vacuum analyze")
+        loaded = json.loads(first.output)["tables"]
+        total = sum(table["rows_read"] for table in loaded)
+        result = Result("haven load, nothing changed", total, is_haven=True)
+        for _ in range(max(runs, 3)):
+            own.checkpoint()
+            done = run_pipe(own.haven(demo.project), cwd=ROOT)
+            tables = json.loads(done.output)["tables"]
+            moved = sum(t["rows_inserted"] + t["rows_updated"] + t["rows_deleted"] for t in tables)
+            if moved or len(tables) != len(loaded):
+                raise SystemExit(
+                    f"nothing had changed, but {moved} rows moved in {len(tables)} tables"
+                )
+            result.add(done, {})
+            say(f"  {result.name}: {done.seconds:.2f} s")
     help_pipe = Pipe(((sys.executable, "-m", "runner.cli", "--version"),), bench.environment())
     startup = min(run_pipe(help_pipe, cwd=ROOT).seconds for _ in range(5))
     return {

@@ -128,6 +128,14 @@ class _Merge:
 
     def _full(self) -> Counts:
         """Compare all rows; move those of the buckets that differ."""
+        self.warehouse.execute(statements.is_empty(self.raw))
+        ((is_empty, now),) = self.warehouse.fetchall()
+        if is_empty:  # someone emptied it: nothing to compare with
+            query = statements.stamped(
+                statements.select_source(self.plan.source, self.plan.columns), now, self.load_id
+            )
+            rows = self._copy(query, self.raw, (*self.names, *statements.STAMPS))
+            return Counts(rows, rows, 0, 0)
         with self._comparing(self.names, self.plan.columns, by_row=True) as compare:
             scope = compare()
         if scope.is_equal:

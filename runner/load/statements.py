@@ -17,6 +17,7 @@ KEYS = sql.Identifier("pg_temp", "haven_keys")
 FOUND = sql.Identifier("pg_temp", "haven_found")
 CHANGES = sql.Identifier("pg_temp", "haven_changes")
 META_COLUMNS = ("_loaded_at", "_load_id", "_deleted_at")
+STAMPS = META_COLUMNS[:2]
 
 
 def _list(names: Sequence[str], prefix: str | None = None) -> sql.Composed:
@@ -110,6 +111,18 @@ def index_changes(raw: sql.Identifier, first_load_id: int) -> sql.Composed:
     """
     return sql.SQL("create index on {} (_load_id) where _load_id > {}").format(
         raw, sql.Literal(first_load_id)
+    )
+
+
+def is_empty(raw: sql.Identifier) -> sql.Composed:
+    """Return the query whether raw has no row, not even a tombstone; and for the transaction's time as text."""
+    return sql.SQL("select not exists (select from {}), now()::text").format(raw)
+
+
+def stamped(rows: sql.Composable, now: str, load_id: int) -> sql.Composed:
+    """Return the query `rows` with the values of STAMPS after its columns."""
+    return sql.SQL("select stamped.*, {}::timestamptz, {}::bigint from ({}) as stamped").format(
+        sql.Literal(now), sql.Literal(load_id), rows
     )
 
 

@@ -145,6 +145,19 @@ def test_a_second_load_without_changes_moves_nothing(filled: Shop) -> None:
     assert after == before
 
 
+def test_a_raw_table_that_someone_emptied_is_filled_again(filled: Shop) -> None:
+    before = rows(filled.warehouse, "select id, name from raw.item order by id")
+    rows(filled.warehouse, "truncate raw.item")
+    outcome = filled.load_one(full=True)
+    assert counts(outcome) == (len(before), 0, 0, 0)
+    assert filled.live() == filled.truth()
+    assert rows(
+        filled.warehouse,
+        "select distinct _load_id, _loaded_at <= now(), _deleted_at is null from raw.item",
+    ) == [(outcome.load_id, True, True)]
+    assert filled.load_one(full=True).rows_moved == 0
+
+
 def test_changes_arrive_and_unchanged_rows_keep_their_stamp(filled: Shop) -> None:
     filled.execute("insert into item values (11, 'new', %s)", DAY.format(20))
     filled.execute("update item set name = 'changed', updated_at = %s where id = 3", DAY.format(20))
