@@ -122,10 +122,20 @@ order by 1
 
 
 @dataclass(frozen=True)
+class Erased:
+    """People whose values are read as nulls: the source's column with their key, and salted SHA-256 hashes of keys."""
+
+    person_column: str
+    salt: str
+    hashes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Column:
     """A column: its name, its type in raw, and whether the source must cast to get that type.
 
-    `refuses_infinity`: the warehouse is too old for the infinite intervals that the source may hold.
+    `refuses_infinity`: the warehouse is too old for the infinite intervals that the source may hold. `erased`: whose
+    values are left out.
     """
 
     name: str
@@ -133,6 +143,7 @@ class Column:
     is_cast: bool = False
     is_not_null: bool = False
     refuses_infinity: bool = False
+    erased: Erased | None = None
 
 
 @dataclass(frozen=True)

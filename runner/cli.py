@@ -29,6 +29,9 @@ _COMMANDS = {
     "profile": "profile",
     "features": "features",
     "doctor": "doctor",
+    "access": "access",
+    "erase": "erase",
+    "retain": "retain",
 }
 
 

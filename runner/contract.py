@@ -11,7 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from runner.erase.places import person_of
 from runner.errors import ConfigError
+from runner.retain.policy import retention_column
 
 STRATEGIES = ("full", "incremental")
 DELETES = ("sweep", "ignore")
@@ -42,6 +44,9 @@ class TableSpec:
     exclude: tuple[str, ...] = ()
     timeout: str = DEFAULT_TIMEOUT
     file: str = ""
+    # Kind of person, the column with their key, and the columns that are personal (runner/erase).
+    person: tuple[str, str, tuple[str, ...]] | None = None
+    retention_column: str | None = None
 
     @property
     def label(self) -> str:
@@ -148,6 +153,8 @@ def _table(node: Mapping[str, Any], load: Mapping[str, Any]) -> TableSpec:
         exclude=_names(load, "exclude"),
         timeout=str(load.get("timeout", DEFAULT_TIMEOUT)),
         file=node["original_file_path"],
+        person=person_of(node.get("columns") or {}),
+        retention_column=retention_column(node),
     )
 
 

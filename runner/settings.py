@@ -110,6 +110,12 @@ class Settings:
         Raises ConfigError if the warehouse's settings are missing or wrong.
         """
         env = {**os.environ, **self.values, **self.connection("warehouse").as_env()}
+        # A role of its own for dbt, which may then neither write raw nor ops; it never needs the masks' secret.
+        for name in ("USER", "PASSWORD"):
+            env[f"HAVEN_WAREHOUSE_{name}"] = env.get(
+                f"HAVEN_TRANSFORMER_{name}", env[f"HAVEN_WAREHOUSE_{name}"]
+            )
+        env.pop("HAVEN_MASK_SECRET", None)
         env["HAVEN_TARGET"] = self.target
         if not (self.project_dir / "profiles.yml").is_file():
             env.setdefault("DBT_PROFILES_DIR", str(self.home))

@@ -13,6 +13,7 @@ import secrets
 import shutil
 import signal
 import tempfile
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from typing import Any
 import psutil
 from psycopg2 import sql
 
+from runner.access.apply import apply_roles
 from runner.connect import connect
 from runner.embedded import place
 from runner.embedded.server import (
@@ -68,6 +70,8 @@ def up(home: Path) -> list[ClusterStatus]:
             start(binaries, data_dir, side)
     for side in SIDES:
         _make_database(Connection(side=side, **state[side]))
+    with closing(connect(Connection(side="warehouse", **state["warehouse"]))) as session:
+        apply_roles(session, only_if_changed=True)
     return status(home)
 
 

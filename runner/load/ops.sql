@@ -339,3 +339,45 @@ begin
     end loop;
 end
 $$;
+
+-- People whose data was erased, as salted hashes of their keys: the loader reads their personal columns as nulls, so
+-- no load, comparison or repair brings them back.
+create table if not exists ops.suppressions (
+    person_kind text not null,
+    key_hash text not null,
+    salt text not null,
+    suppressed_at timestamptz not null default now(),
+    primary key (person_kind, key_hash)
+);
+
+create table if not exists ops.erasures (
+    erasure_id bigint generated always as identity primary key,
+    person_kind text not null,
+    key_hash text not null,
+    run_id text not null,
+    erased_by name not null default session_user,
+    erased_at timestamptz not null default now(),
+    changed_rows jsonb not null,
+    removed_files integer not null default 0,
+    open_tasks jsonb not null
+);
+
+comment on table ops.suppressions is 'People whose personal columns the loader reads as nulls.';
+comment on table ops.erasures is 'One row per erasure: what was changed where; nothing about the person.';
+comment on column ops.erasures.changed_rows is 'Rows changed, by table.';
+comment on column ops.erasures.open_tasks is 'What a person still has to do, such as backups made before.';
+
+-- How far each table''s retention has gone: the loader leaves older rows of the source alone.
+create table if not exists ops.retentions (
+    schema_name text not null,
+    table_name text not null,
+    column_name text not null,
+    kept_from timestamptz not null,
+    changed_rows bigint not null,
+    applied_by name not null default session_user,
+    applied_at timestamptz not null default now()
+);
+
+create index if not exists retentions_by_table on ops.retentions (schema_name, table_name, kept_from);
+
+comment on table ops.retentions is 'One row per table and call of haven retain that changed something.';

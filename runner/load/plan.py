@@ -12,6 +12,7 @@ from psycopg2.extensions import cursor as PgCursor
 from runner.catalog import Column, Table, read_table, schemas_with
 from runner.connect import explained, is_connection_error
 from runner.contract import DEFAULT_LOOKBACK, Contract, TableSpec
+from runner.erase.suppression import suppressed
 from runner.errors import ConfigError, DataError, HavenError
 from runner.load.drift import Drift, find_drift, noted_changes
 from runner.load.outcome import LoadRequest, Mode, TableOutcome
@@ -28,7 +29,8 @@ MAX_COLUMNS = 1600
 class TablePlan:
     """What one load will do. `condition` limits the rows read (None: all); `is_sweeping` compares keys.
 
-    `drift` is how raw's columns must change before. The whole load may take `timeout_s` seconds.
+    `drift` is how raw's columns must change before. The whole load may take `timeout_s` seconds. `kept_from`: rows
+    that are older, by the retention's column, are not there for the loader.
     """
 
     spec: TableSpec
@@ -43,11 +45,23 @@ class TablePlan:
     rows_estimate: int
     size_bytes: int
     timeout_s: float
+    kept_from: str | None = None
 
     @property
-    def source(self) -> sql.Identifier:
+    def table(self) -> sql.Identifier:
         """Return the source table's quoted name."""
         return sql.Identifier(self.spec.source_schema, self.spec.source_table)
+
+    @property
+    def source(self) -> sql.Composable:
+        """Return what is read of the source table: all of it, or what `haven retain` has left."""
+        if self.kept_from is None:
+            return self.table
+        return sql.SQL(
+            "(select * from {0} where {1} >= {2}::timestamptz or {1} is null) as kept"
+        ).format(
+            self.table, sql.Identifier(str(self.spec.retention_column)), sql.Literal(self.kept_from)
+        )
 
     @property
     def raw(self) -> sql.Identifier:
@@ -101,8 +115,11 @@ def plan_table(
                 f"{spec.file}: table {spec.label}: column {name!r} is needed as key or watermark "
                 "but left out by `columns` or `exclude`"
             )
+    columns = suppressed(columns, spec, key, warehouse)
     raw = read_table(warehouse, spec.raw_schema, spec.raw_table)
     _check_key(spec, key, found, raw)
+    if spec.retention_column:
+        _check_columns(spec, found, "retention", (spec.retention_column,))
     watermark_type = None
     if spec.watermark:
         _check_columns(spec, found, "watermark", (spec.watermark,))
@@ -129,6 +146,7 @@ def plan_table(
         rows_estimate=found.rows,
         size_bytes=found.size_bytes,
         timeout_s=_timeout(source, spec),
+        kept_from=_kept_from(warehouse, spec),
     )
 
 
@@ -194,6 +212,18 @@ def _check_key(spec: TableSpec, key: tuple[str, ...], found: Table, raw: Table |
             f"{before}; name the old one with `primary_key` if it still holds, or change raw's primary "
             "key by hand, or drop raw's table and load it anew"
         )
+
+
+def _kept_from(warehouse: PgCursor, spec: TableSpec) -> str | None:
+    """Return the time from which on rows are kept, if `haven retain` has ever removed older ones."""
+    if spec.retention_column is None:
+        return None
+    warehouse.execute(
+        "select max(kept_from)::text from ops.retentions where schema_name = %s and table_name = %s",
+        (spec.raw_schema, spec.raw_table),
+    )
+    row = warehouse.fetchone()
+    return row[0] if row else None
 
 
 def _stored_watermark(warehouse: PgCursor, spec: TableSpec) -> str | None:

@@ -23,13 +23,13 @@ PART_BYTES = 64 << 20
 
 def page_ranges(source: PgCursor, plan: TablePlan) -> list[sql.Composed]:
     """Return the conditions that cut the plan's table into parts; empty if it is small, or has no pages of its own."""
-    if plan.mode != "first" or plan.size_bytes < SPLIT_BYTES:
+    if plan.mode != "first" or plan.size_bytes < SPLIT_BYTES or plan.kept_from is not None:
         return []
     source.execute(
         sql.SQL(
             "select pg_relation_size(oid), current_setting('block_size')::int from pg_class "
             "where oid = {}::regclass and relkind in ('r', 'm')"
-        ).format(sql.Literal(plan.source.as_string(source)))
+        ).format(sql.Literal(plan.table.as_string(source)))
     )
     row = source.fetchone()
     if row is None or row[0] < SPLIT_BYTES:

@@ -33,7 +33,7 @@ def _same_key(left: str, right: str, key: Sequence[str]) -> sql.Composed:
 
 
 def select_source(
-    relation: sql.Identifier, columns: Sequence[Column], condition: sql.Composable | None = None
+    relation: sql.Composable, columns: Sequence[Column], condition: sql.Composable | None = None
 ) -> sql.Composed:
     """Return the query that reads `columns` of a source table, cast to their raw types."""
     items = [_selected(column) for column in columns]
@@ -42,7 +42,31 @@ def select_source(
 
 
 def _selected(column: Column) -> sql.Composable:
-    """Return a select list's item: the column in its raw type. A value the warehouse cannot hold is an error."""
+    """Return a select list's item: the column in its raw type, null for people who were erased."""
+    if column.erased is None:
+        return _in_raw_type(column)
+    return sql.SQL(
+        "case when encode(sha256(convert_to({salt} || {person}::text, 'UTF8')), 'hex') = any({hashes}::text[]) "
+        "then null else {value}::{kind} end as {name}"
+    ).format(
+        salt=sql.Literal(column.erased.salt),
+        person=sql.Identifier(column.erased.person_column),
+        hashes=sql.Literal(list(column.erased.hashes)),
+        value=_value(column),
+        kind=sql.SQL(column.raw_type),
+        name=sql.Identifier(column.name),
+    )
+
+
+def _in_raw_type(column: Column) -> sql.Composable:
+    name = sql.Identifier(column.name)
+    if column.refuses_infinity or column.is_cast:
+        return sql.SQL("{} as {}").format(_value(column), name)
+    return name
+
+
+def _value(column: Column) -> sql.Composable:
+    """Return a column's value in its raw type. One that the warehouse cannot hold is an error."""
     name, kind = sql.Identifier(column.name), sql.SQL(column.raw_type)
     if column.refuses_infinity:
         # PostgreSQL before 17 would take an infinite interval for one of 178 million years.
@@ -50,9 +74,9 @@ def _selected(column: Column) -> sql.Composable:
         return sql.SQL(
             "case when " + check + " then "
             "('the warehouse, older than PostgreSQL 17, cannot hold ' || {0}::text)::{1} "
-            "else {0}::{1} end as {0}"
+            "else {0}::{1} end"
         ).format(name, kind)
-    return sql.SQL("{0}::{1} as {0}").format(name, kind) if column.is_cast else name
+    return sql.SQL("{}::{}").format(name, kind) if column.is_cast else name
 
 
 def create_raw(raw: sql.Identifier, columns: Sequence[Column], key: Sequence[str]) -> sql.Composed:

@@ -114,7 +114,7 @@ def _first(
     return read, highest.result()
 
 
-def _highest(plan: TablePlan, cursor: PgCursor, relation: sql.Identifier) -> str | None:
+def _highest(plan: TablePlan, cursor: PgCursor, relation: sql.Composable) -> str | None:
     """Return the highest watermark in `relation` as text, or None if it has none."""
     if plan.spec.watermark is None:
         return None

@@ -1,0 +1,119 @@
+{% macro readable_columns(roles) %}
+    {% set marks = {} %}
+    {% for node in graph.nodes.values() if node.resource_type in ['model', 'seed', 'snapshot'] %}
+        {% for column in node.columns.values() %}
+            {% set meta = column.get('config', {}).get('meta') or column.get('meta') or {} %}
+            {% if 'pii' in meta or 'mask' in meta %}
+                {% do marks.update({(node.schema ~ '.' ~ node.alias ~ '.' ~ column.name): meta}) %}
+            {% endif %}
+        {% endfor %}
+    {% endfor %}
+    {% set found = [] %}
+    {% for row in run_query(
+        "select pg_namespace.nspname, pg_class.relname, pg_attribute.attname, "
+        ~ "format_type(pg_attribute.atttypid, null), "
+        ~ "has_schema_privilege(pg_namespace.oid, 'usage') "
+        ~ "and has_column_privilege(pg_class.oid, pg_attribute.attnum, 'select') "
+        ~ "from pg_catalog.pg_attribute "
+        ~ "inner join pg_catalog.pg_class on pg_attribute.attrelid = pg_class.oid "
+        ~ "inner join pg_catalog.pg_namespace on pg_class.relnamespace = pg_namespace.oid "
+        ~ "where pg_class.relkind in ('r', 'p', 'v', 'm', 'f') and not pg_class.relispartition "
+        ~ "and pg_attribute.attnum > 0 and not pg_attribute.attisdropped "
+        ~ "and pg_namespace.nspname not in ('pg_catalog', 'information_schema') "
+        ~ "and pg_namespace.nspname !~ '^pg_(toast|temp)' "
+        ~ "and format_type(pg_attribute.atttypid, null) ~ '^(text|character|jsonb?|citext|name|xml)' "
+        ~ "and exists (select from pg_catalog.pg_roles where pg_roles.rolname in ('"
+        ~ roles | join("', '") ~ "') "
+        ~ "and has_schema_privilege(pg_roles.oid, pg_namespace.oid, 'usage') "
+        ~ "and has_column_privilege(pg_roles.oid, pg_class.oid, pg_attribute.attnum, 'select')) "
+        ~ "order by 1, 2, pg_attribute.attnum"
+    ) %}
+        {% do found.append({
+            'schema': row[0], 'relation': row[1], 'column': row[2], 'type': row[3],
+            'is_visible': row[4],
+            'meta': marks.get(row[0] ~ '.' ~ row[1] ~ '.' ~ row[2], {}),
+        }) %}
+    {% endfor %}
+    {{ return(found) }}
+{% endmacro %}
+
+{% macro personal_findings_sql(roles) %}
+    {% set names = var('personal_column_names') %}
+    {% set name_columns = [] %}
+    {% for node in graph.nodes.values() if node.resource_type == 'model' and 'staging' in node.fqn %}
+        {% for column in node.columns.values() %}
+            {% set meta = column.get('config', {}).get('meta') or column.get('meta') or {} %}
+            {% if meta.get('pii') == 'name' and adapter.get_relation(node.database, node.schema, node.alias) %}
+                {% do name_columns.append(
+                    'select lower(trim(' ~ column.name ~ ')) as known_name from ' ~ node.schema ~ '.' ~ node.alias) %}
+            {% endif %}
+        {% endfor %}
+    {% endfor %}
+    with
+
+    known_names as (
+
+        {{ name_columns | join(' union ') if name_columns else "select null::text as known_name where false" }}
+
+    ),
+
+    findings as (
+
+        select
+            null::text as column_name,
+            null::text as reason
+        where false
+        {% for found in readable_columns(roles) %}
+            {% set label = found.schema ~ '.' ~ found.relation ~ '.' ~ found.column %}
+            {% set is_masked = found.meta.get('mask') in ['hash', 'partial', 'generalise', 'null'] %}
+            {% set is_harmless = 'pii' in found.meta and not found.meta.get('pii') %}
+            {% if found.meta.get('pii') and not is_masked %}
+                union all
+                select '{{ label }}', 'marked by meta.pii and not masked'
+            {% elif modules.re.search(names, found.column) and not is_masked and not is_harmless %}
+                union all
+                select '{{ label }}', 'personal by its name; mark it, or say meta.pii: false'
+            {% endif %}
+            {% if not found.is_visible %}
+                union all
+                select '{{ label }}', 'cannot be looked at by who runs this test'
+            {% elif not is_harmless %}
+                union all
+                select '{{ label }}', 'sampled values look like ' || looks.kind
+                from (
+                    select
+                        case
+                            when
+                                bool_or(sampled.value ~* '[a-z0-9._%+-]@[a-z0-9-]+([.][a-z0-9-]+)*[.][a-z]{2,}')
+                                then 'e-mail addresses'
+                            when
+                                count(*) filter (
+                                    where sampled.value ~ '^[+(]?[0-9][0-9 ().-]{8,}[0-9]$'
+                                    and sampled.value !~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}'
+                                ) * 2 > count(*)
+                                then 'phone numbers'
+                            when
+                                count(*) filter (
+                                    where lower(trim(sampled.value)) in (
+                                        select known_names.known_name from known_names
+                                    )
+                                ) * 5 > count(*)
+                                then 'names of people'
+                        end as kind
+                    from (
+                        select distinct "{{ found.column }}"::text as value
+                        from (
+                            select "{{ found.column }}" from "{{ found.schema }}"."{{ found.relation }}"
+                            where "{{ found.column }}" is not null
+                            limit {{ var('personal_sample_rows') }}
+                        ) as some_rows
+                    ) as sampled
+                ) as looks
+                where looks.kind is not null
+            {% endif %}
+        {% endfor %}
+
+    )
+
+    select * from findings
+{% endmacro %}

@@ -1,0 +1,41 @@
+"""Applies roles.sql to the warehouse, and hands it the key of the hash that masks values."""
+
+from __future__ import annotations
+
+import hashlib
+from importlib import resources
+
+from psycopg2.extensions import connection as PgConnection
+
+from runner.load.state import LOCK_SPACE
+
+# Of the advisory locks that Haven takes: two runs of roles.sql would meet in the catalog.
+_ACCESS_LOCK = 1
+
+
+def roles_sql() -> str:
+    """Return the text of roles.sql."""
+    return resources.files("runner.access").joinpath("roles.sql").read_text(encoding="utf-8")
+
+
+def apply_roles(
+    session: PgConnection, secret: str | None = None, *, only_if_changed: bool = False
+) -> None:
+    """Create or mend roles, schemas and rights in one transaction; set the hash's key if there is a `secret`.
+
+    `only_if_changed`: nothing is done where this very roles.sql was applied before. Raises psycopg2.Error: the
+    session's role may not do this.
+    """
+    text = roles_sql()
+    comment = (
+        f"Masking and row security (roles.sql {hashlib.sha256(text.encode()).hexdigest()[:12]})."
+    )
+    with session, session.cursor() as cursor:
+        cursor.execute("select obj_description(to_regnamespace('privacy'), 'pg_namespace')")
+        if only_if_changed and cursor.fetchone() == (comment,):
+            return
+        cursor.execute("select pg_advisory_xact_lock(%s, %s)", (LOCK_SPACE, _ACCESS_LOCK))
+        cursor.execute(text)
+        cursor.execute("comment on schema privacy is %s", (comment,))
+        if secret:
+            cursor.execute("select privacy.set_hash_key(%s)", (secret,))
