@@ -9,7 +9,7 @@ SCALE ?= 1
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-packages lint format holidays docs bench bench-peers crash histories clean
+.PHONY: help setup demo test test-packages lint format holidays docs dictionary evaluate bench bench-peers crash histories clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,12 @@ holidays: $(STAMP) ## Make the seed of holidays again from the library, for the 
 
 docs: $(STAMP) ## Write the dbt docs, the DAG and the reports to target/reports
 	@$(BIN)/haven report
+
+dictionary: $(STAMP) ## Write docs/warehouse.md and docs/erd.md again from the models
+	@eval "$$($(BIN)/haven env)" && $(BIN)/dbt parse --quiet && $(BIN)/python .ci/make_docs.py
+
+evaluate: $(STAMP) ## Check the rules of dbt-project-evaluator (PACKAGE=folder with that package, unpacked)
+	@.ci/evaluate "$(PACKAGE)"
 
 bench: $(STAMP) ## Measure the loads and write docs/performance.md (ROWS, RUNS, ONLY choose less)
 	@$(BIN)/python -m benchmarks

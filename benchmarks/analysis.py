@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from typing import Any
 
 from benchmarks.figures import Row
@@ -65,6 +66,7 @@ def goals(results: Results) -> str:
         lines.append(
             f"| nothing changed, whole command | under {NOTHING_GOAL_S:.0f} s | {row.median:.2f} s |"
         )
+    lines += _models(results.get("models"))
     lines += _queries(results.get("queries"))
     peaks = [
         entry["peak_mb"]
@@ -92,6 +94,22 @@ def goals(results: Results) -> str:
         if lines
         else ""
     )
+
+
+def _models(part: dict[str, Any] | None) -> list[str]:
+    if part is None:
+        return []
+    day, full = day_seconds(part["whole"]), part["whole"]["full_seconds"]
+    return [
+        "| a day of changes built in ten times the history | at most 1.5 times the seconds "
+        f"| {day / day_seconds(part['tenth']):.2f} |",
+        f"| the same against the full refresh | at most 15% | {100 * day / full:.0f}% |",
+    ]
+
+
+def day_seconds(size: dict[str, Any]) -> float:
+    """Return the median seconds of the builds of one day of changes."""
+    return statistics.median(size["seconds"])
 
 
 def _queries(part: dict[str, Any] | None) -> list[str]:

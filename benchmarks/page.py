@@ -41,6 +41,7 @@ def _sections(results: Results) -> list[str]:
         _nothing(results.get("nothing")),
         _swap(results.get("swap")),
         _reconcile(results.get("reconcile")),
+        _models(results.get("models")),
         _values(results.get("values")),
         _queries(results.get("queries")),
     ]
@@ -174,6 +175,27 @@ def _reconcile(part: dict[str, Any] | None) -> str:
         "differs, not what; `haven reconcile` names the keys and columns.\n\n"
         + "\n".join(lines)
         + "\n"
+    )
+
+
+def _models(part: dict[str, Any] | None) -> str:
+    if part is None:
+        return ""
+    tenth, whole = part["tenth"], part["whole"]
+    lines = ["| seconds | " + " | ".join(f"{p['orders']:,} orders" for p in (tenth, whole)) + " |"]
+    lines.append("|---|---|---|")
+    rows = [
+        ("`dbt build` of a day of changes", *(analysis.day_seconds(p) for p in (tenth, whole))),
+        ("`dbt build --full-refresh`", tenth["full_seconds"], whole["full_seconds"]),
+        *((name, tenth["models"][name], whole["models"][name]) for name in whole["models"]),
+    ]
+    lines += [f"| {cell(what)} | {one:.2f} | {two:.2f} |" for what, one, two in rows]
+    return (
+        "## A day of changes in the incremental models\n\n"
+        "All incremental models and the snapshots, whole commands without tests, medians; below them each one's own "
+        f"time. Both marketplaces have {part['orders_per_day']:,} orders a day, and the days of changes are the same: "
+        "half as many orders are new, as many change, a few are late or vanish, with items, payments, bids, views, and "
+        "changes of customers, products and vendors.\n\n" + "\n".join(lines) + "\n"
     )
 
 

@@ -27,6 +27,7 @@ _COMMANDS = {
     "run": "run",
     "report": "report",
     "profile": "profile",
+    "features": "features",
     "doctor": "doctor",
     "access": "access",
     "erase": "erase",

@@ -36,8 +36,8 @@ def run(bench: Bench, rows: int, runs: int) -> dict[str, Any]:
     per_day = max(10, small // 100)
     return {
         "orders_per_day": per_day,
-        "small": _measured(bench, small, per_day, min(runs, MAX_RUNS)),
-        "large": _measured(bench, rows, per_day, min(runs, MAX_RUNS)),
+        "tenth": _measured(bench, small, per_day, min(runs, MAX_RUNS)),
+        "whole": _measured(bench, rows, per_day, min(runs, MAX_RUNS)),
     }
 
 

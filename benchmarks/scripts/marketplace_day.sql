@@ -1,10 +1,11 @@
 -- Day number :day after the history of :orders orders: about :per_day orders are new or change, and what goes with them.
--- The same number of rows whatever the length of the history: half new, a tenth of the others of any age.
+-- The same rows whatever the length of the history: half are new; the others are of the last 30 days, a tenth of them of
+-- the last 100, which is all of the shorter history.
 create temporary table changed_orders on commit drop as
 select distinct
     case
-        when n % 10 = 0 then abs(hashint8extended(n, :day)) % :orders + 1
-        else greatest(1, :orders - abs(hashint8extended(n, :day)) % (:per_day * 30))
+        when n % 10 = 0 then :orders - abs(hashint8extended(n, :day)) % (:per_day * 100)
+        else :orders - abs(hashint8extended(n, :day)) % (:per_day * 30)
     end as order_id
 from generate_series(1, :per_day / 2) as n;
 
@@ -27,10 +28,10 @@ insert into raw.orders (
 )
 select
     :orders + :day * :per_day + n, n * 7919::bigint % (:orders / 10) + 1, 'paid', 'USD', 1, 0, '{}',
-    -- One in a hundred is late, by up to the whole history.
+    -- One in a hundred is late, by up to 100 days.
     case
         when n % 100 = 0
-            then '2026-07-01 00:00:00+00'::timestamptz - n * 37 % (:orders / :per_day) * interval '1 day'
+            then '2026-07-01 00:00:00+00'::timestamptz - n * 37 % 100 * interval '1 day'
         else '2026-07-01 00:00:00+00'::timestamptz + :day * interval '1 day' + n * interval '1 second'
     end,
     now(), now(), now(), 1000 + :day

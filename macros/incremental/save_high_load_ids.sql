@@ -59,15 +59,12 @@
     {#- The highest load that was read, or the last before one that may still commit. An increment
         looks only behind the mark it started from, which an index answers, and keeps that mark if
         nothing is there. -#}
-    greatest({{ mark }}, least(
-        (
-            select max(input_rows._load_id)
-            from (select * from {{ relation }}) as input_rows
-            {% if mark %}
-                where input_rows._load_id > {{ mark }}
-            {% endif %}
-        ),
-        {{ _last_safe_load_id_sql() }}
+    greatest({{ mark }}, (
+        select case when count(*) > 0 then least(max(input_rows._load_id), {{ _last_safe_load_id_sql() }}) end
+        from (select * from {{ relation }}) as input_rows
+        {% if mark %}
+            where input_rows._load_id > {{ mark }}
+        {% endif %}
     ))
 {% endmacro %}
 

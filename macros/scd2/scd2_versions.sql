@@ -70,15 +70,15 @@
                             else states.updated_at
                         end as starts_at,
                         lag(states.state_number) over by_entity is null
-                        or (states.is_gone
-                            {%- for column in type_2 %}, states.{{ column }}{% endfor %})
-                        is distinct from (lag(states.is_gone) over by_entity
-                            {%- for column in type_2 %}, lag(states.{{ column }}) over by_entity{% endfor %})
+                        or states.is_gone <> lag(states.is_gone) over by_entity
+                        {%- for column in type_2 %}
+                        or states.{{ column }} is distinct from lag(states.{{ column }}) over by_entity
+                        {%- endfor %}
                         as is_start
                     from (
                         select
-                            snapshot_rows.*,
-                            snapshot_rows.seen_number * 2 + state.is_gone::integer as state_number,
+                            seen_rows.*,
+                            seen_rows.seen_number * 2 + state.is_gone::integer as state_number,
                             state.is_gone
                         from (
                             select
@@ -88,12 +88,12 @@
                                     order by {{ snapshot_rows }}.dbt_valid_from, {{ snapshot_rows }}.dbt_scd_id
                                 ) as seen_number
                             from {{ snapshot_rows }}
-                        ) as snapshot_rows
+                        ) as seen_rows
                         cross join lateral unnest(
                             case
-                                when snapshot_rows.seen_number = 1 and snapshot_rows.is_deleted
+                                when seen_rows.seen_number = 1 and seen_rows.is_deleted
                                     then array[false, true]
-                                else array[coalesce(snapshot_rows.is_deleted, false)]
+                                else array[coalesce(seen_rows.is_deleted, false)]
                             end
                         ) as state (is_gone)
                     ) as states

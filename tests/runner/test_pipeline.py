@@ -7,6 +7,7 @@ history has the expected number of versions, and every planted fault, and nothin
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 import time
@@ -169,6 +170,70 @@ def test_reports_are_written(built: Project) -> None:
         assert count(built, "select count(*) from elementary.dbt_invocations") > 0
         assert count(built, "select count(*) from elementary.elementary_test_results") > 0
     assert str(built.path) not in (reports / "index.html").read_text(encoding="utf-8")
+
+
+def test_every_column_is_documented_every_model_tested_and_the_pages_are_fresh(
+    built: Project,
+) -> None:
+    """The catalog, not only the YAML: a column that no YAML lists has no comment in the database."""
+    manifest = built.path / "target" / "manifest.json"
+    done = built.run(sys.executable, str(ROOT / ".ci" / "make_docs.py"), "--check", str(manifest))
+    assert done.code == 0, done.err
+    nodes = json.loads(manifest.read_text(encoding="utf-8"))["nodes"].values()
+    relations = [
+        f"{node['schema']}.{node['alias']}"
+        for node in nodes
+        if node["package_name"] == "haven"
+        and node["resource_type"] in ("model", "seed", "snapshot")
+    ]
+    with closing(connect(built.warehouse)) as session:
+        described = rows(
+            session,
+            "select format('%%s.%%s', attrelid::regclass, attname), col_description(attrelid, attnum) "
+            "from pg_attribute where attrelid = any(%s::regclass[]) and attnum > 0 "
+            "and not attisdropped",
+            relations,
+        )
+    assert len(described) > len(relations)
+    assert [name for name, text in described if not text] == []
+
+
+def test_a_gap_in_the_documentation_is_found(built: Project, tmp_path: Path) -> None:
+    manifest = json.loads((built.path / "target" / "manifest.json").read_text(encoding="utf-8"))
+    orders = manifest["nodes"]["model.haven.fct_orders"]
+    orders["columns"]["order_id"]["description"] = " "
+    for test in [
+        key
+        for kind in ("nodes", "unit_tests")
+        for key, node in manifest[kind].items()
+        if node["resource_type"] in ("test", "unit_test")
+        and "model.haven.dim_dates" in node["depends_on"]["nodes"]
+    ]:
+        manifest["unit_tests" if test.startswith("unit") else "nodes"].pop(test)
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    done = built.run(
+        sys.executable,
+        str(ROOT / ".ci" / "make_docs.py"),
+        "--check",
+        str(tmp_path / "manifest.json"),
+    )
+    assert done.code == 1
+    assert "fct_orders.order_id has no description" in done.err
+    assert "dim_dates has no test" in done.err
+    assert "docs/warehouse.md is not what the models say" in done.err
+
+
+def test_the_queries_for_analysts_run_and_find_something(built: Project) -> None:
+    text = (ROOT / "docs" / "queries.md").read_text(encoding="utf-8")
+    queries = re.findall(r"^## (.+?)$.*?```sql\n(.*?)```", text, re.DOTALL | re.MULTILINE)
+    assert len(queries) == text.count("\n## ")
+    with closing(connect(built.warehouse)) as session:
+        empty = [title for title, query in queries if not rows(session, query)]
+    # Nobody moved house before the first simulated day.
+    assert empty in (
+        [],
+        ["Where did customers live when they ordered, and where do they live now?"],
+    )
 
 
 def test_a_second_run_without_changes_moves_nothing(built: Project) -> None:

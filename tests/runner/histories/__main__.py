@@ -1,12 +1,11 @@
 """HISTORIES (default 200) random histories, then each mutant of the strategy until one history finds it.
 
-SEED repeats them; MUTANTS=0 leaves the mutants out. Exit code 1 if a history is wrong or a mutant is not found.
+SEED repeats them; MUTANTS limits the mutants. Exit code 1 if a history is wrong or a mutant is not found.
 """
 
 from __future__ import annotations
 
 import os
-import random
 import secrets
 import signal
 import sys
@@ -64,7 +63,7 @@ def main() -> int:
         names = warehouse.incremental()
         print(f"{len(names)} incremental models: {', '.join(names)}", flush=True)
         is_right = right_as_it_is(warehouse)
-        chosen = random.Random(SEED).sample(sorted(MUTANTS), min(WITH_MUTANTS, len(MUTANTS)))  # noqa: S311
+        chosen = list(MUTANTS)[:WITH_MUTANTS]
         missed = [name for name in chosen if not is_found(warehouse, name)]
     return int(not is_right or bool(missed))
 

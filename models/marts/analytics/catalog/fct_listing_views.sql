@@ -8,14 +8,21 @@
         indexes=[
             {'columns': ['view_id', 'customer_id', 'view_date'], 'unique': true},
             {'columns': ['product_id']},
+            {'columns': ['vendor_id']},
             {'columns': ['customer_id']},
         ],
         meta={
             'touched_by': {
                 'stg_clutter_haven__listing_views': 'view_id',
-                'dim_products': {'column': 'product_id', 'through': 'this'},
-                'dim_vendors': {'column': 'vendor_id', 'through': 'this'},
-                'dim_customers': {'column': 'customer_id', 'through': 'this'},
+                'dim_products': {
+                    'column': 'product_id', 'through': 'this', 'as_of': 'viewed_at', 'uses': ['product_key', 'vendor_id']
+                },
+                'dim_vendors': {
+                    'column': 'vendor_id', 'through': 'this', 'as_of': 'viewed_at', 'uses': 'vendor_key'
+                },
+                'dim_customers': {
+                    'column': 'customer_id', 'through': 'this', 'as_of': 'viewed_at', 'uses': 'customer_key'
+                },
             }
         }
     )

@@ -24,87 +24,79 @@
     )
 }}
 
--- An increment reads the touched months only, by ranges that the indexes on days and moments answer.
+-- An increment reads the touched months only, by ranges that indexes answer.
 with
 
-{% if is_incremental() %}
-touched_months as (
+orders as (
 
-    select
-        touched.touched_key as month_start_date,
-        (touched.touched_key + interval '1 month')::date as next_month_start_date
-    from {{ touched_keys() }} as touched
+    select * from {{ ref('fct_orders') }}
 
 ),
 
-{% endif %}
-orders as (
+bids as (
 
-    select orders.* from {{ ref('fct_orders') }} as orders
+    select * from {{ ref('fct_bids') }}
+
+),
+
+listing_views as (
+
+    select * from {{ ref('stg_clutter_haven__listing_views') }}
+    where is_signed_in and not is_deleted
+
+),
+
+{% if is_incremental() %}
+    touched_months as (
+
+        select
+            touched.touched_key as month_start_date,
+            (touched.touched_key + interval '1 month')::date as next_month_start_date
+        from {{ touched_keys() }} as touched
+
+    ),
+
+{% endif %}
+activities as (
+
+    select
+        orders.customer_id,
+        date_trunc('month', orders.ordered_at at time zone 'UTC')::date as month_start_date,
+        'order' as activity
+    from orders
     {% if is_incremental() %}
         inner join touched_months
             on
                 orders.order_date >= touched_months.month_start_date
                 and orders.order_date < touched_months.next_month_start_date
     {% endif %}
-
-),
-
-bids as (
-
-    select bids.* from {{ ref('fct_bids') }} as bids
+    union all
+    select
+        bids.customer_id,
+        date_trunc('month', bids.bid_at at time zone 'UTC')::date as month_start_date,
+        'bid' as activity
+    from bids
     {% if is_incremental() %}
         inner join touched_months
             on
                 bids.bid_date >= touched_months.month_start_date
                 and bids.bid_date < touched_months.next_month_start_date
     {% endif %}
-
-),
-
-listing_views as (
-
-    select views.* from {{ ref('stg_clutter_haven__listing_views') }} as views
+    union all
+    -- Distinct before the count below: by far the largest input shrinks to a row per customer.
+    select distinct
+        listing_views.customer_id,
+        date_trunc('month', listing_views.viewed_at at time zone 'UTC')::date as month_start_date,
+        'view' as activity
+    from listing_views
     {% if is_incremental() %}
         inner join touched_months
             on
-                views.viewed_at >= touched_months.month_start_date::timestamp at time zone 'UTC'
-                and views.viewed_at
+                listing_views.viewed_at
+                >= touched_months.month_start_date::timestamp at time zone 'UTC'
+                and listing_views.viewed_at
                 < touched_months.next_month_start_date::timestamp at time zone 'UTC'
     {% endif %}
-    where views.is_signed_in and not views.is_deleted
-
-),
-
-viewers as (
-
-    -- Distinct before the union below: by far the largest input shrinks to a row per customer.
-    select distinct
-        customer_id,
-        date_trunc('month', viewed_at at time zone 'UTC')::date as month_start_date
-    from listing_views
-
-),
-
-activities as (
-
-    select
-        customer_id,
-        date_trunc('month', ordered_at at time zone 'UTC')::date as month_start_date,
-        'order' as activity
-    from orders
-    union all
-    select
-        customer_id,
-        date_trunc('month', bid_at at time zone 'UTC')::date as month_start_date,
-        'bid' as activity
-    from bids
-    union all
-    select
-        customer_id,
-        month_start_date,
-        'view' as activity
-    from viewers
 
 ),
 

@@ -1,0 +1,71 @@
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='touched_keys',
+        unique_key=['order_id', 'order_item_id'],
+        on_schema_change='fail',
+        indexes=[
+            {'columns': ['order_item_id', 'customer_id'], 'unique': true},
+            {'columns': ['order_id']},
+            {'columns': ['customer_id']},
+            {'columns': ['product_id']},
+            {'columns': ['_load_id']},
+        ],
+        meta={
+            'touched_by': {
+                'stg_clutter_haven__orders': 'order_id',
+                'stg_clutter_haven__order_items': {
+                    'column': 'order_id', 'row_id': 'order_item_id'
+                },
+            }
+        }
+    )
+}}
+
+-- Deleted rows stay, with the time of the deletion: before it, they were known.
+with
+
+orders as (
+
+    select * from {{ ref('stg_clutter_haven__orders') }}
+    where {{ is_touched('order_id') }}
+
+),
+
+order_items as (
+
+    select * from {{ ref('stg_clutter_haven__order_items') }}
+    where {{ is_touched('order_id') }}
+
+),
+
+final as (
+
+    select
+        -- ids
+        order_items.order_item_id,
+        order_items.order_id,
+        orders.customer_id,
+        order_items.product_id,
+
+        -- strings
+        orders.currency_code,
+
+        -- numerics
+        order_items.quantity,
+        (order_items.quantity * order_items.unit_price_amount)::numeric(18, 2) as item_amount,
+
+        -- timestamps
+        orders.ordered_at,
+        greatest(orders.created_at, order_items.created_at) as created_at,
+
+        -- load metadata
+        least(orders._deleted_at, order_items._deleted_at) as _deleted_at,
+        {{ build_id() }} as _load_id
+    from order_items
+    inner join orders
+        on order_items.order_id = orders.order_id
+
+)
+
+select * from final

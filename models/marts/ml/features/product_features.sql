@@ -1,0 +1,238 @@
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='touched_keys',
+        unique_key=['product_id', 'as_of_date'],
+        on_schema_change='fail',
+        indexes=[
+            {'columns': ['product_id', 'as_of_date'], 'unique': true},
+            {'columns': ['as_of_date']},
+        ],
+        meta={
+            'touched_by': {
+                'dim_products': 'product_id',
+                'int_features__order_lines': {
+                    'column': 'product_id', 'row_id': 'order_item_id'
+                },
+                'stg_clutter_haven__bids': {'column': 'product_id', 'row_id': 'bid_id'},
+                'stg_clutter_haven__reviews': {'column': 'product_id', 'row_id': 'review_id'},
+                'stg_clutter_haven__listing_views': 'product_id',
+            }
+        }
+    )
+}}
+
+with
+
+as_of_dates as (
+
+    select * from {{ ref('int_features__as_of_dates') }}
+
+),
+
+products as (
+
+    select * from {{ ref('dim_products') }}
+    where version_number > 0 and not is_deleted
+
+),
+
+order_lines as (
+
+    select * from {{ ref('int_features__order_lines') }}
+
+),
+
+bids as (
+
+    select * from {{ ref('stg_clutter_haven__bids') }}
+
+),
+
+reviews as (
+
+    select * from {{ ref('stg_clutter_haven__reviews') }}
+
+),
+
+listing_views as (
+
+    select * from {{ ref('stg_clutter_haven__listing_views') }}
+
+),
+
+dates as materialized (
+
+    select
+        as_of_dates.as_of_date,
+        as_of_dates.as_of_at,
+        {{ is_new_as_of_date('as_of_dates.as_of_date') }} as is_new
+    from as_of_dates
+
+),
+
+due as materialized (
+
+    -- The rows of this build, each with the version of the product that held just before its time.
+    select
+        products.product_id,
+        products.vendor_id,
+        products.category_id,
+        products.product_condition,
+        products.listing_status,
+        products.currency_code,
+        products.price_amount,
+        products.listed_at,
+        dates.as_of_date,
+        dates.as_of_at
+    from dates
+    inner join products
+        on
+            dates.as_of_at > products.valid_from
+            and dates.as_of_at <= products.valid_to
+            and dates.as_of_at > products.listed_at
+    where dates.is_new or {{ is_touched('products.product_id') }}
+
+),
+
+sales_per_product as (
+
+    select
+        due.product_id,
+        due.as_of_date,
+        count(*) filter (where {{ in_last_days('order_lines.ordered_at', 30) }})
+            as order_line_count_30d,
+        count(*) filter (where {{ in_last_days('order_lines.ordered_at', 90) }})
+            as order_line_count_90d,
+        coalesce(
+            sum(order_lines.quantity) filter (
+                where {{ in_last_days('order_lines.ordered_at', 90) }}
+            ), 0
+        ) as sold_quantity_90d,
+        sum(order_lines.quantity) as sold_quantity,
+        max(order_lines.ordered_at) as last_ordered_at
+    from due
+    inner join order_lines
+        on
+            due.product_id = order_lines.product_id
+            and {{ is_known('order_lines', 'ordered_at') }}
+    group by
+        due.product_id,
+        due.as_of_date
+
+),
+
+bids_per_product as (
+
+    select
+        due.product_id,
+        due.as_of_date,
+        count(*) filter (where {{ in_last_days('bids.bid_at', 30) }}) as bid_count_30d,
+        count(*) as bid_count_90d,
+        count(distinct bids.customer_id) as bidder_count_90d,
+        max(bids.bid_amount) filter (where bids.currency_code = due.currency_code)
+            as highest_bid_amount_90d
+    from due
+    inner join bids
+        on
+            due.product_id = bids.product_id
+            and {{ is_known('bids', 'bid_at') }}
+            and {{ in_last_days('bids.bid_at', 90) }}
+    group by
+        due.product_id,
+        due.as_of_date
+
+),
+
+reviews_per_product as (
+
+    select
+        due.product_id,
+        due.as_of_date,
+        count(*) as review_count
+    from due
+    inner join reviews
+        on
+            due.product_id = reviews.product_id
+            and {{ is_known('reviews', 'reviewed_at') }}
+    group by
+        due.product_id,
+        due.as_of_date
+
+),
+
+views_per_product as (
+
+    select
+        due.product_id,
+        due.as_of_date,
+        count(*) as view_count_90d,
+        count(*) filter (where {{ in_last_days('listing_views.viewed_at', 7) }}) as view_count_7d,
+        count(*) filter (where {{ in_last_days('listing_views.viewed_at', 30) }})
+            as view_count_30d
+    from due
+    inner join listing_views
+        on
+            due.product_id = listing_views.product_id
+            and {{ is_known('listing_views', 'viewed_at') }}
+            and {{ in_last_days('listing_views.viewed_at', 90) }}
+    group by
+        due.product_id,
+        due.as_of_date
+
+),
+
+final as (
+
+    select
+        -- ids
+        due.product_id,
+        due.vendor_id,
+        due.category_id,
+
+        -- strings
+        due.product_condition,
+        due.listing_status,
+        due.currency_code,
+
+        -- numerics
+        due.price_amount::numeric(18, 2) as price_amount,
+        coalesce(sales_per_product.order_line_count_30d, 0) as order_line_count_30d,
+        coalesce(sales_per_product.order_line_count_90d, 0) as order_line_count_90d,
+        coalesce(sales_per_product.sold_quantity_90d, 0) as sold_quantity_90d,
+        coalesce(sales_per_product.sold_quantity, 0) as sold_quantity,
+        coalesce(bids_per_product.bid_count_30d, 0) as bid_count_30d,
+        coalesce(bids_per_product.bid_count_90d, 0) as bid_count_90d,
+        coalesce(bids_per_product.bidder_count_90d, 0) as bidder_count_90d,
+        bids_per_product.highest_bid_amount_90d::numeric(18, 2) as highest_bid_amount_90d,
+        coalesce(reviews_per_product.review_count, 0) as review_count,
+        coalesce(views_per_product.view_count_7d, 0) as view_count_7d,
+        coalesce(views_per_product.view_count_30d, 0) as view_count_30d,
+        coalesce(views_per_product.view_count_90d, 0) as view_count_90d,
+        due.as_of_date - (due.listed_at at time zone 'UTC')::date as days_since_listed,
+        due.as_of_date - (sales_per_product.last_ordered_at at time zone 'UTC')::date
+            as days_since_last_order,
+
+        -- dates
+        due.as_of_date
+    from due
+    left join sales_per_product
+        on
+            due.product_id = sales_per_product.product_id
+            and due.as_of_date = sales_per_product.as_of_date
+    left join bids_per_product
+        on
+            due.product_id = bids_per_product.product_id
+            and due.as_of_date = bids_per_product.as_of_date
+    left join reviews_per_product
+        on
+            due.product_id = reviews_per_product.product_id
+            and due.as_of_date = reviews_per_product.as_of_date
+    left join views_per_product
+        on
+            due.product_id = views_per_product.product_id
+            and due.as_of_date = views_per_product.as_of_date
+
+)
+
+select * from final
