@@ -1,7 +1,7 @@
 {{ config(post_hook='alter view {{ this }} set (security_barrier = true)') }}
-{#- Who asks is session_user, the login: neither `set role` nor a setting changes it. The operator says
-    in privacy.vendor_logins which vendors a login may see; without that table (`haven access`) nobody
-    sees anything. -#}
+{#- Who asks is session_user, the login: neither `set role` nor a setting changes it. The operator
+    says in privacy.vendor_logins which vendors a login may see; without that table (`haven access`)
+    nobody sees anything. -#}
 {% set has_logins = execute and run_query(
     "select to_regclass('privacy.vendor_logins') is not null"
 )[0][0] %}
