@@ -9,6 +9,7 @@
         {% endfor %}
     {% endfor %}
     {% set found = [] %}
+    {#- Without the tables that dbt has for a moment while it builds other models. -#}
     {% for row in run_query(
         "select pg_namespace.nspname, pg_class.relname, pg_attribute.attname, "
         ~ "format_type(pg_attribute.atttypid, null), "
@@ -21,6 +22,7 @@
         ~ "and pg_attribute.attnum > 0 and not pg_attribute.attisdropped "
         ~ "and pg_namespace.nspname not in ('pg_catalog', 'information_schema') "
         ~ "and pg_namespace.nspname !~ '^pg_(toast|temp)' "
+        ~ "and pg_class.relname !~ '__dbt_(tmp|backup)' "
         ~ "and format_type(pg_attribute.atttypid, null) ~ '^(text|character|jsonb?|citext|name|xml)' "
         ~ "and exists (select from pg_catalog.pg_roles where pg_roles.rolname in ('"
         ~ roles | join("', '") ~ "') "
