@@ -1,35 +1,32 @@
 -- How long do customers take to pay, by payment method?
 with
 
-orders as (
+delays as (
 
-    select * from {{ ref('fct_orders') }}
+    select * from {{ ref('payment_delays_by_hour') }}
 
 ),
 
-payments as (
+running as (
 
-    select * from {{ ref('fct_payments') }}
+    select
+        *,
+        sum(payment_count) over (partition by payment_method order by delay_hours) as paid_so_far,
+        sum(payment_count) over (partition by payment_method) as method_count
+    from delays
 
 ),
 
 final as (
 
     select
-        payments.payment_method,
-        count(*) as payment_count,
-        percentile_cont(0.5) within group (
-            order by extract(epoch from payments.paid_at - orders.ordered_at) / 3600
-        ) as median_hours,
-        percentile_cont(0.95) within group (
-            order by extract(epoch from payments.paid_at - orders.ordered_at) / 3600
-        ) as p95_hours,
-        count(*) filter (where payments.is_late) as reported_late_count
-    from payments
-    inner join orders
-        on payments.order_id = orders.order_id
-    where payments.is_received
-    group by payments.payment_method
+        payment_method,
+        sum(payment_count) as payment_count,
+        min(delay_hours) filter (where paid_so_far >= 0.5 * method_count) as median_hours,
+        min(delay_hours) filter (where paid_so_far >= 0.95 * method_count) as p95_hours,
+        sum(late_count) as reported_late_count
+    from running
+    group by payment_method
 
 )
 

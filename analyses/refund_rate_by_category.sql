@@ -1,41 +1,25 @@
 -- In which categories do orders come back?
 with
 
-order_items as (
+categories as (
 
-    select * from {{ ref('fct_order_items') }}
-
-),
-
-products as (
-
-    select * from {{ ref('dim_products') }}
+    select * from {{ ref('category_performance') }}
 
 ),
 
 final as (
 
     select
-        products.category_name,
-        order_items.currency_code,
-        sum(order_items.item_amount) as sold_amount,
+        category_name,
+        currency_code,
+        sum(gross_amount) as sold_amount,
         round(
-            100 * {{
-                dbt_utils.safe_divide(
-                    "sum(order_items.item_amount) "
-                    ~ "filter (where order_items.order_status = 'refunded')",
-                    'sum(order_items.item_amount)'
-                )
-            }},
-            2
+            100 * {{ dbt_utils.safe_divide('sum(refunded_amount)', 'sum(gross_amount)') }}, 2
         ) as refunded_pct
-    from order_items
-    inner join products
-        on order_items.product_key = products.product_key
-    where order_items.is_revenue
+    from categories
     group by
-        products.category_name,
-        order_items.currency_code
+        category_name,
+        currency_code
 
 )
 

@@ -1,33 +1,22 @@
 -- How many customers come back, and how soon?
 with
 
-orders as (
+intervals as (
 
-    select * from {{ ref('fct_orders') }}
-
-),
-
-numbered as (
-
-    select
-        customer_id,
-        order_date,
-        row_number() over (partition by customer_id order by ordered_at, order_id) as order_number,
-        count(*) over (partition by customer_id) as order_count
-    from orders
-    where is_revenue
+    select * from {{ ref('purchase_intervals') }}
 
 ),
 
-per_customer as (
+running as (
 
     select
-        customer_id,
-        least(max(order_count), 10) as order_count,
-        max(order_date) filter (where order_number = 2)
-        - max(order_date) filter (where order_number = 1) as days_to_second_order
-    from numbered
-    group by customer_id
+        *,
+        sum(customer_count) over (
+            partition by order_count
+            order by days_to_second_order
+        ) as customers_so_far,
+        sum(customer_count) over (partition by order_count) as all_customers
+    from intervals
 
 ),
 
@@ -35,10 +24,10 @@ final as (
 
     select
         order_count,
-        count(*) as customer_count,
-        percentile_cont(0.5) within group (order by days_to_second_order)
+        sum(customer_count) as customer_count,
+        min(days_to_second_order) filter (where customers_so_far >= 0.5 * all_customers)
             as median_days_to_second_order
-    from per_customer
+    from running
     group by order_count
 
 )

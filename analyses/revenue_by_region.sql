@@ -1,41 +1,23 @@
--- Where do our customers live, and what do they spend there?
+-- Where did our customers live, and what did they spend there?
 with
 
-orders as (
+regions as (
 
-    select * from {{ ref('fct_orders') }}
-
-),
-
-customers as (
-
-    select * from {{ ref('dim_customers') }}
-
-),
-
-states as (
-
-    select * from {{ ref('us_states') }}
+    select * from {{ ref('regional_revenue') }}
 
 ),
 
 final as (
 
     select
-        states.region_name,
-        orders.currency_code,
-        count(*) as order_count,
-        count(distinct orders.customer_id) as customer_count,
-        sum(orders.order_amount - orders.refunded_amount) as net_amount
-    from orders
-    inner join customers
-        on orders.customer_key = customers.customer_key
-    left join states
-        on customers.state_code = states.state_code
-    where orders.is_revenue
+        region_name,
+        currency_code,
+        sum(order_count) as order_count,
+        sum(net_amount) as net_amount
+    from regions
     group by
-        states.region_name,
-        orders.currency_code
+        region_name,
+        currency_code
 
 )
 

@@ -1,9 +1,9 @@
 -- Which vendors earn us the most?
 with
 
-order_items as (
+months as (
 
-    select * from {{ ref('fct_order_items') }}
+    select * from {{ ref('vendor_performance') }}
 
 ),
 
@@ -15,14 +15,14 @@ vendors as (
 
 per_vendor as (
 
+    -- An order is in the month of its day, so the months can be added up.
     select
         vendor_id,
         currency_code,
-        count(distinct order_id) as order_count,
-        sum(item_amount) as sales_amount,
+        sum(order_count) as order_count,
+        sum(net_amount) as sales_amount,
         sum(commission_amount) as commission_amount
-    from order_items
-    where is_revenue and order_status <> 'refunded'
+    from months
     group by
         vendor_id,
         currency_code
