@@ -9,7 +9,6 @@
             {'columns': ['order_id']},
             {'columns': ['customer_id']},
             {'columns': ['product_id']},
-            {'columns': ['_load_id']},
         ],
         meta={
             'touched_by': {
@@ -60,8 +59,7 @@ final as (
         greatest(orders.created_at, order_items.created_at) as created_at,
 
         -- load metadata
-        least(orders._deleted_at, order_items._deleted_at) as _deleted_at,
-        {{ build_id() }} as _load_id
+        least(orders._deleted_at, order_items._deleted_at) as _deleted_at
     from order_items
     inner join orders
         on order_items.order_id = orders.order_id

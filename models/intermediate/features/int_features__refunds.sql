@@ -8,7 +8,6 @@
         indexes=[
             {'columns': ['payment_id', 'customer_id'], 'unique': true},
             {'columns': ['customer_id']},
-            {'columns': ['_load_id']},
         ],
         meta={'touched_by': {'stg_clutter_haven__payments': 'payment_id'}}
     )
@@ -66,8 +65,7 @@ final as (
         payments.created_at,
 
         -- load metadata
-        payments._deleted_at,
-        {{ build_id() }} as _load_id
+        payments._deleted_at
     from payments
     left join payment_statuses
         on payments.payment_status = payment_statuses.payment_status

@@ -11,10 +11,8 @@
         meta={
             'touched_by': {
                 'dim_customers': 'customer_id',
-                'int_features__order_lines': {
-                    'column': 'customer_id', 'row_id': 'order_item_id'
-                },
-                'int_features__refunds': {'column': 'customer_id', 'row_id': 'payment_id'},
+                'int_features__order_lines': 'customer_id',
+                'int_features__refunds': 'customer_id',
                 'stg_clutter_haven__bids': {'column': 'customer_id', 'row_id': 'bid_id'},
                 'stg_clutter_haven__reviews': {'column': 'customer_id', 'row_id': 'review_id'},
                 'stg_clutter_haven__listing_views': 'customer_id',

@@ -11,9 +11,7 @@
         meta={
             'touched_by': {
                 'dim_products': 'product_id',
-                'int_features__order_lines': {
-                    'column': 'product_id', 'row_id': 'order_item_id'
-                },
+                'int_features__order_lines': 'product_id',
                 'stg_clutter_haven__bids': {'column': 'product_id', 'row_id': 'bid_id'},
                 'stg_clutter_haven__reviews': {'column': 'product_id', 'row_id': 'review_id'},
                 'stg_clutter_haven__listing_views': 'product_id',

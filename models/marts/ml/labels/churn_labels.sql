@@ -11,9 +11,7 @@
         meta={
             'touched_by': {
                 'dim_customers': 'customer_id',
-                'int_features__order_lines': {
-                    'column': 'customer_id', 'row_id': 'order_item_id'
-                },
+                'int_features__order_lines': 'customer_id',
             }
         }
     )
