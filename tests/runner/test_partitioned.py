@@ -718,12 +718,11 @@ class TestReaders:
     ) -> None:
         """A short `ONLY=swap make bench`; that one says how long readers wait on a machine that is at rest."""
         bench = Bench(cluster_home, server, server)
-        found = swap.measure(bench, tmp_path / "swap project", 20_000, 4, seconds_alone=1)
-        assert found["builds"] > 1
+        found = swap.measure(bench, tmp_path / "swap project", 20_000, 2, seconds_alone=1)
+        assert found["builds"] > 0
         assert found["swapping"]["transactions"] > 200
-        assert (
-            found["swapping"]["p99_ms"] < 500
-        )  # the machine does other things; a queue would be seconds
+        # The machine does other things meanwhile; behind a queue for a lock it would be seconds.
+        assert found["swapping"]["p99_ms"] < 500
 
 
 class TestPostgres15:
