@@ -53,10 +53,10 @@
                 as _load_id
             from (
                 select
-                    compared.*,
-                    (count(*) filter (where compared.is_start) over (
-                        partition by compared.{{ entity_id }}
-                        order by compared.state_number
+                    marked.*,
+                    (count(*) filter (where marked.is_start) over (
+                        partition by marked.{{ entity_id }}
+                        order by marked.state_number
                     ))::integer as version_number
                 from (
                     select
@@ -70,16 +70,18 @@
                             else states.updated_at
                         end as starts_at,
                         lag(states.state_number) over by_entity is null
-                        or states.is_gone <> lag(states.is_gone) over by_entity
-                        {%- for column in type_2 %}
-                        or states.{{ column }} is distinct from lag(states.{{ column }}) over by_entity
-                        {%- endfor %}
+                        or states.compared <> lag(states.compared) over by_entity
                         as is_start
                     from (
                         select
                             seen_rows.*,
                             seen_rows.seen_number * 2 + state.is_gone::integer as state_number,
-                            state.is_gone
+                            state.is_gone,
+                            {#- As JSON, nulls are equal, too, and any type can be compared. #}
+                            jsonb_build_array(
+                                state.is_gone
+                                {%- for column in type_2 %}, seen_rows.{{ column }}{% endfor %}
+                            ) as compared
                         from (
                             select
                                 {{ snapshot_rows }}.*,
@@ -101,7 +103,7 @@
                         partition by states.{{ entity_id }}
                         order by states.state_number
                     )
-                ) as compared
+                ) as marked
             ) as numbered
         ) as starts
         where starts.is_start

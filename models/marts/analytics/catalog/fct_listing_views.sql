@@ -15,7 +15,10 @@
             'touched_by': {
                 'stg_clutter_haven__listing_views': 'view_id',
                 'dim_products': {
-                    'column': 'product_id', 'through': 'this', 'as_of': 'viewed_at', 'uses': ['product_key', 'vendor_id']
+                    'column': 'product_id',
+                    'through': 'this',
+                    'as_of': 'viewed_at',
+                    'uses': ['product_key', 'vendor_id'],
                 },
                 'dim_vendors': {
                     'column': 'vendor_id', 'through': 'this', 'as_of': 'viewed_at', 'uses': 'vendor_key'
