@@ -1,5 +1,5 @@
--- Every live page view is in fct_listing_views once, on its day. A row here is a view that was lost,
--- doubled by a join, left in a wrong partition, or is gone from the source and was not taken out.
+-- Every live page view is in fct_listing_views once, on its day. A row here is a view that was
+-- lost, doubled by a join, left in a wrong partition, or not taken out though gone from the source.
 with
 
 source_views as (

@@ -7,12 +7,18 @@ sums as (
     select
         'category_performance' as summary_name,
         (select sum(gross_amount) from {{ ref('category_performance') }}) as found,
-        (select sum(item_amount) from {{ ref('fct_order_items') }} where is_revenue) as expected
+        (
+            select sum(item_amount) from {{ ref('fct_order_items') }}
+            where is_revenue
+        ) as expected
     union all
     select
         'bid_price_bands' as summary_name,
         (select sum(bid_count) from {{ ref('bid_price_bands') }}) as found,
-        (select count(*) from {{ ref('fct_bids') }} where is_below_price) as expected
+        (
+            select count(*) from {{ ref('fct_bids') }}
+            where is_below_price
+        ) as expected
     union all
     select
         'payment_delays_by_hour' as summary_name,
