@@ -6,16 +6,16 @@ from typing import Final
 
 # What is broken: macro, the part of it that is replaced, what it becomes.
 MUTANTS: Final = {
+    "the mark runs twenty loads ahead": (
+        "_changed_values_sql",
+        "where input_rows._load_id > {{ mark.get('high_load_id', 0) }}",
+        "where input_rows._load_id > {{ mark.get('high_load_id', 0) }} + 20",
+    ),
     "the mark is the highest of all inputs": (
         "_changed_values_sql",
         "where input_rows._load_id > {{ mark.get('high_load_id', 0) }}",
         "where input_rows._load_id > greatest({{ mark.get('high_load_id', 0) }}, "
         "(select max(high_load_id) from model_state.model_inputs where model_name = '{{ model.name }}'))",
-    ),
-    "the mark runs twenty loads ahead": (
-        "_changed_values_sql",
-        "where input_rows._load_id > {{ mark.get('high_load_id', 0) }}",
-        "where input_rows._load_id > {{ mark.get('high_load_id', 0) }} + 20",
     ),
     "the mark passes loads that are under way": (
         "_high_load_id_sql",

@@ -116,11 +116,14 @@ def play(warehouse: Warehouse, example: Example) -> dict[str, object]:
 
 def _take(shop: Shop, step: Step, loads: _Loads) -> None:
     if step.action == "load":
-        loads.load(shop, step.table)
+        # Now and then one table, mostly all that the shop has; a load that stays open is of what changed last.
+        for table in (step.table,) if step.number == 0 else TABLES:
+            loads.load(shop, table)
     elif step.action == "hold":
-        loads.hold(shop, step.table)
+        loads.hold(shop, shop.changed_last)
     elif step.action == "release":
-        loads.release()
+        if step.number == 0:
+            loads.release()
     else:
         shop.change(step)
 

@@ -158,6 +158,7 @@ class Shop:
     number: int
     source: dict[str, dict[int, Row]] = field(default_factory=lambda: {t: {} for t in TABLES})
     raw: dict[str, dict[int, Row]] = field(default_factory=lambda: {t: {} for t in TABLES})
+    changed_last: str = TABLES[0]
 
     @property
     def first_id(self) -> int:
@@ -166,6 +167,7 @@ class Shop:
 
     def change(self, step: Step) -> None:
         """Put a row into the source (new or in place of the old one) or delete it."""
+        self.changed_last = step.table
         key = self.first_id + step.number % COUNTS[step.table]
         if step.action == "put":
             rng = random.Random(step.variant)  # noqa: S311
