@@ -11,12 +11,6 @@ MUTANTS: Final = {
         "where input_rows._load_id > {{ mark.get('high_load_id', 0) }}",
         "where input_rows._load_id > {{ mark.get('high_load_id', 0) }} + 20",
     ),
-    "the mark is the highest of all inputs": (
-        "_changed_values_sql",
-        "where input_rows._load_id > {{ mark.get('high_load_id', 0) }}",
-        "where input_rows._load_id > greatest({{ mark.get('high_load_id', 0) }}, "
-        "(select max(high_load_id) from model_state.model_inputs where model_name = '{{ model.name }}'))",
-    ),
     "the mark passes loads that are under way": (
         "_high_load_id_sql",
         "{{ _last_safe_load_id_sql() }}",
@@ -34,7 +28,7 @@ MUTANTS: Final = {
     ),
     "changed validity of a dimension is not seen": (
         "_keys_as_of_sql",
-        "(validities.once_valid - validities.now_valid)",
-        "'{}'::tstzmultirange",
+        "where _build_number > {{ build_number }}",
+        "where false",
     ),
 }

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 
-from hypothesis import strategies as st
 from psycopg2.extensions import connection as PgConnection
 
-from histories.shop import TABLES, Shop, Step, steps
+from histories.shop import TABLES, Shop, Step, random_step
 from histories.warehouse import Warehouse
 from runner.connect import connect
 
@@ -17,6 +17,7 @@ from runner.connect import connect
 SHOPS = 10
 BUILDS = 3
 MOST_HELD = 3
+KINDS = ("all", "all", "some", "some", "one refreshed", "empty")
 
 
 @dataclass(frozen=True)
@@ -35,13 +36,15 @@ class Example:
     builds: tuple[Build, ...]
 
 
-_part = st.tuples(*[st.lists(steps, max_size=12).map(tuple)] * SHOPS)
-_build = st.builds(
-    Build,
-    st.sampled_from(("all", "all", "some", "some", "one refreshed", "empty")),
-    st.integers(0, 2**16 - 1),
-)
-examples = st.builds(Example, st.tuples(*[_part] * BUILDS), st.tuples(*[_build] * (BUILDS - 1)))
+def random_example(rng: random.Random) -> Example:
+    """Return any example: 5 to 25 steps in each shop before each build."""
+    return Example(
+        tuple(
+            tuple(tuple(random_step(rng) for _ in range(rng.randint(5, 25))) for _ in range(SHOPS))
+            for _ in range(BUILDS)
+        ),
+        tuple(Build(rng.choice(KINDS), rng.randrange(2**16)) for _ in range(BUILDS - 1)),
+    )
 
 
 class _Loads:

@@ -25,12 +25,12 @@ TEMPLATE = "histories_template"
 
 @dataclass
 class Warehouse:
-    """A built warehouse, its dbt project and manifest, and each incremental model as a query."""
+    """A built warehouse, its dbt project and manifest, and each incremental model's relation and query."""
 
     path: Path
     connection: Connection
     manifest: Any = None
-    refreshes: dict[str, str] = field(default_factory=dict)
+    refreshes: dict[str, tuple[str, str]] = field(default_factory=dict)
     builds: int = 0
 
     def dbt(self, *args: str) -> Any:
@@ -49,6 +49,10 @@ class Warehouse:
         self.builds += 1
         self.dbt("build", "--select", *(names or self.built()), "--exclude-resource-type", "test",
                  "--exclude-resource-type", "unit_test", *flags)  # fmt: skip
+
+    def node(self, name: str) -> Any:
+        """Return the manifest's node of the model or snapshot of this name."""
+        return next(node for node in self.manifest.nodes.values() if node.name == name)
 
     def incremental(self) -> list[str]:
         """Return the names of all models of the touched_keys strategy."""
@@ -106,15 +110,15 @@ class Warehouse:
     def differences(self, session: PgConnection) -> dict[str, list[tuple[str, str]]]:
         """Return for each model that is not its full refresh some rows of one side only, as text."""
         found = {}
-        for name, query in self.refreshes.items():
+        for name, (relation, query) in self.refreshes.items():
             with session, session.cursor() as cursor:
                 cursor.execute(
                     "select string_agg(quote_ident(attname), ', ' order by attnum) from pg_attribute "
                     "where attrelid = %s::regclass and attnum > 0 and not attisdropped",
-                    (f"analytics.{name}",),
+                    (relation,),
                 )
                 columns = cursor.fetchone()[0]  # type: ignore[index]
-                stored = f"select {columns} from analytics.{name}"
+                stored = f"select {columns} from {relation}"
                 fresh = f"select {columns} from ({query}) as fresh"
                 cursor.execute(
                     f"select 'missing', unequal::text from ({fresh} except all {stored}) as unequal "
@@ -160,9 +164,13 @@ def made_in(home: Path) -> Iterator[Warehouse]:
             .result
         )
         made.dbt("build", "--exclude-resource-type", "test", "--exclude-resource-type", "unit_test")
-        compiled = made.dbt("compile", "--full-refresh", "--select", *made.incremental())
+        # A model that is never refreshed keeps what its inputs no longer say: nothing to compare it with.
+        compared = [
+            name for name in made.incremental() if made.node(name).config.full_refresh is not False
+        ]
+        compiled = made.dbt("compile", "--full-refresh", "--select", *compared)
         made.refreshes = {
-            r.node.name: r.node.compiled_code
+            r.node.name: (r.node.relation_name, r.node.compiled_code)
             for r in compiled.results
             if r.node.resource_type == "model"
         }
