@@ -1,22 +1,40 @@
 -- Which of our best customers have not bought for 90 days?
 with
 
-customers as (
+-- Named twice, so PostgreSQL would copy all of it first.
+customers as not materialized (
 
     select * from {{ ref('customer_lifetime_value') }}
 
 ),
 
-ranked as (
+currencies as (
 
     select
-        *,
-        ntile(10) over (
-            partition by currency_code
-            order by net_amount desc, customer_id asc
-        ) as tenth,
-        max(last_order_date) over () as newest_order_date
+        currency_code,
+        ceil(count(*) / 10.0)::bigint as best_tenth,
+        max(max(last_order_date)) over () as newest_order_date
     from customers
+    group by currency_code
+
+),
+
+-- A limit for each currency reads only its best customers from the index; a ranking would sort them all.
+best_customers as (
+
+    select
+        currencies.newest_order_date,
+        ranked.*
+    from currencies
+    cross join lateral (
+        select *
+        from customers
+        where customers.currency_code = currencies.currency_code
+        order by
+            customers.net_amount desc,
+            customers.customer_id asc
+        limit currencies.best_tenth
+    ) as ranked
 
 ),
 
@@ -29,8 +47,8 @@ final as (
         order_count,
         last_order_date,
         newest_order_date - last_order_date as quiet_days
-    from ranked
-    where tenth = 1 and newest_order_date - last_order_date > 90
+    from best_customers
+    where newest_order_date - last_order_date > 90
 
 )
 

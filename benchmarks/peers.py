@@ -20,6 +20,7 @@ class Job:
     """What a peer is asked to do: `mode` is replace or merge (by `key`, what is new by `watermark`).
 
     `parallel` asks for parallel reading of one table, where the peer can; `rows` is how many there are.
+    `since` is what a peer that keeps no watermark of its own is told to read from, in ISO 8601.
     """
 
     source: str = f"public.{table.NAME}"
@@ -29,6 +30,7 @@ class Job:
     watermark: str = table.WATERMARK
     parallel: bool = False
     rows: int = 0
+    since: str = ""
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,8 @@ def _ingestr(peer: Peer, bench: Bench, job: Job) -> Pipe:
     options = ["--incremental-strategy", job.mode, "--primary-key", job.key]
     if job.mode == "merge":
         options += ["--incremental-key", job.watermark]
+    if job.since:
+        options += ["--interval-start", job.since]
     if job.parallel:
         step = str(max(job.rows // 2, 1) + 1)
         options += ["--extract-parallelism", "2", "--extract-partition-by", job.key]
@@ -137,7 +141,8 @@ def _pandas(peer: Peer, bench: Bench, job: Job) -> Pipe:
 
 ALL = (
     Peer("ingestr", "ingestr", "bin/ingestr", ("--version",), _ingestr, can_split=True,
-         settings="page size 50,000; merge by primary key and incremental key"),
+         settings="page size 50,000; merge by primary key and incremental key; it keeps no watermark, so an "
+         "increment is told where its interval starts"),
     Peer("sling", "sling",
          "lib/python3*/site-packages/sling_linux_amd64/bin/sling-linux-amd64", ("--version",),
          _sling, settings="bulk on (COPY); full-refresh and incremental"),

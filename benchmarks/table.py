@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 NAME = "big"
 KEY = "id"
@@ -21,8 +22,8 @@ COLUMNS = {
 NOT_NULL = tuple(name for name in COLUMNS if name != "note")
 NAMES = ", ".join(COLUMNS)
 # Changes come after all rows of the fill, one hour of changes a round.
-FIRST_CHANGE = "2026-01-01 00:00+00"
-STEP = "interval '1 hour'"
+FIRST_CHANGE = datetime(2026, 1, 1, tzinfo=UTC)
+STEP = timedelta(hours=1)
 
 
 def ddl(relation: str, *, key: bool = False, kind: str = "table") -> str:
@@ -56,14 +57,19 @@ def change(relation: str, round_number: int) -> str:
     """Return SQL that changes about 1 % of the rows, at random places, within that round's hour."""
     return (
         f"update {relation} set amount = amount + 1, status = 'changed', {WATERMARK} = "
-        f"'{FIRST_CHANGE}'::timestamptz + ({round_number} + random()) * {STEP} "
+        f"'{round_start(round_number)}'::timestamptz + random() * interval '{STEP}' "
         f"where abs(hashint8extended({KEY}, {round_number}) % 100) = 0"
     )
 
 
+def round_start(round_number: int) -> str:
+    """Return when the changes of that round begin, in ISO 8601."""
+    return (FIRST_CHANGE + round_number * STEP).isoformat()
+
+
 def changed_since(round_number: int) -> str:
     """Return the condition on the rows of that round, which a hand-written script would keep."""
-    return f"{WATERMARK} >= '{FIRST_CHANGE}'::timestamptz + {round_number} * {STEP}"
+    return f"{WATERMARK} >= '{round_start(round_number)}'::timestamptz"
 
 
 def checksum(relation: str, where: str = "true", names: dict[str, str] | None = None) -> str:

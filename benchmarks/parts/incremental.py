@@ -6,7 +6,7 @@ Each method keeps a copy of its own. In each round the source changes once and e
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from benchmarks import by_hand, peers, table
@@ -135,12 +135,13 @@ def _peers(bench: Bench) -> list[Increment]:
     for peer in peers.installed():
         if peer.can_merge:
             job = peers.Job(target=f"merged_{peer.name}", mode="merge")
-            pipe = peer.pipe(bench, job)
             found.append(
                 Increment(
                     Method(f"{peer.label} merge", list, peer.relation(job), is_peer=True),
-                    lambda pipe=pipe: bench.measured(pipe) and None,  # type: ignore[misc]
-                    lambda number, pipe=pipe: [pipe],  # type: ignore[misc]
+                    lambda peer=peer, job=job: bench.measured(peer.pipe(bench, job)) and None,  # type: ignore[misc]
+                    lambda number, peer=peer, job=job: [  # type: ignore[misc]
+                        peer.pipe(bench, replace(job, since=table.round_start(number)))
+                    ],
                 )
             )
     return found

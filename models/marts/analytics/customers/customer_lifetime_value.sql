@@ -4,7 +4,10 @@
         incremental_strategy='touched_keys',
         unique_key=['customer_id', 'currency_code'],
         on_schema_change='fail',
-        indexes=[{'columns': ['customer_id', 'currency_code'], 'unique': true}],
+        indexes=[
+            {'columns': ['customer_id', 'currency_code'], 'unique': true},
+            {'columns': ['currency_code', 'net_amount desc', 'customer_id']},
+        ],
         meta={
             'touched_key': ['customer_id', 'currency_code'],
             'touched_by': {
