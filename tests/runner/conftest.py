@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -32,6 +32,8 @@ from runner.embedded.server import free_port
 from runner.settings import Connection, read_state
 
 ROOT = Path(__file__).parents[2]
+# Opens a page and returns its DOM.
+Browser = Callable[[Path], str]
 # What dbt reads of the project; everything else (.venv, target, the tests themselves) stays behind.
 COPIED = (
     "analyses", "macros", "models", "offline_packages", "seeds", "snapshots", "tests/reconciliation",
@@ -205,6 +207,40 @@ def databases(cluster_home: Path) -> Iterator[Databases]:
     made = Databases(cluster_home)
     yield made
     made.drop_all()
+
+
+@pytest.fixture
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Browser:
+    """A function that opens a page in headless Chromium without a network and returns its DOM."""
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    found = next((path for name in names if (path := shutil.which(name))), None)
+    if found is None:
+        pytest.skip("no Chromium or Chrome on this machine to open the page with")
+
+    def open_page(page: Path) -> str:
+        flags = [
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-quic",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--host-resolver-rules=MAP * ~NOTFOUND",
+            "--virtual-time-budget=8000",
+            f"--user-data-dir={tmp_path_factory.mktemp('browser')}",
+        ]
+        done = subprocess.run(
+            [found, *flags, "--dump-dom", page.as_uri()],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=True,
+        )
+        return done.stdout
+
+    return open_page
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from html import unescape
 from itertools import pairwise
 from pathlib import Path
@@ -17,7 +16,7 @@ from xml.etree import ElementTree as ET
 
 import jsonschema
 import pytest
-from conftest import ROOT, clean_environment, rows
+from conftest import ROOT, Browser, clean_environment, rows
 from psycopg2.extensions import connection as PgConnection
 from test_artifacts import PROJECT, check, entry, model, source, write_artifacts
 from typer.testing import CliRunner, Result
@@ -26,9 +25,6 @@ from runner import report as report_package
 from runner.artifacts import load_manifest
 from runner.cli import app
 from runner.errors import ConfigError, DataError
-from runner.packages.find import PackagesUnavailableError, packages_in_cache
-from runner.packages.project import package_requests
-from runner.packages.store import default_cache_dir
 from runner.report import build_reports, docs, elementary
 from runner.report.dag import write_dag
 from runner.report.dag_layout import crossings, lay_out
@@ -47,41 +43,6 @@ NOWHERE = {
     "HAVEN_WAREHOUSE_DBNAME": "warehouse",
 }
 PEOPLE = "model.shop.people"
-Browser = Callable[[Path], str]
-
-
-@pytest.fixture
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Browser:
-    """A function that opens a page in headless Chromium without a network and returns its DOM."""
-    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-    found = next((path for name in names if (path := shutil.which(name))), None)
-    if found is None:
-        pytest.skip("no Chromium or Chrome on this machine to open the page with")
-
-    def open_page(page: Path) -> str:
-        flags = [
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-quic",
-            "--no-first-run",
-            "--disable-background-networking",
-            "--disable-component-update",
-            "--disable-sync",
-            "--host-resolver-rules=MAP * ~NOTFOUND",
-            "--virtual-time-budget=8000",
-            f"--user-data-dir={tmp_path_factory.mktemp('browser')}",
-        ]
-        done = subprocess.run(
-            [found, *flags, "--dump-dom", page.as_uri()],
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=True,
-        )
-        return done.stdout
-
-    return open_page
 
 
 def people_checks(**result: object) -> tuple[list[dict[str, Any]], dict[str, dict[str, Any]]]:
@@ -529,12 +490,11 @@ def test_the_telling_line_of_a_failed_tool(output: str, line: str) -> None:
     assert docs.error_line(output) == line
 
 
-def make_project(folder: Path, *, packages: bool) -> Path:
+def make_project(folder: Path) -> Path:
     """Write a tiny dbt project that needs no source data."""
     (folder / "models" / "staging").mkdir(parents=True)
     flags = "flags: {send_anonymous_usage_stats: false}\n"
-    schema = "models: {elementary: {+schema: elementary}}\n" if packages else ""
-    (folder / "dbt_project.yml").write_text(f"name: {PROJECT}\nprofile: haven\n{flags}{schema}")
+    (folder / "dbt_project.yml").write_text(f"name: {PROJECT}\nprofile: haven\n{flags}")
     shutil.copy2(ROOT / "profiles.yml", folder)
     (folder / "models" / "staging" / "people.sql").write_text(
         "select 1 as id, 'ann@example.com' as email union all select 1, null"
@@ -567,7 +527,7 @@ def dbt_build(project: Path, env: dict[str, str]) -> None:
 def test_reports_of_a_real_project(
     tmp_path: Path, warehouse_settings: Connection, browser: Browser
 ) -> None:
-    project = make_project(tmp_path / "my project", packages=False)
+    project = make_project(tmp_path / "my project")
     env = environment(warehouse_settings)
     dbt_build(project, env)
     run_results = (project / "target" / "run_results.json").read_bytes()
@@ -596,7 +556,7 @@ def test_reports_of_a_real_project(
 
 
 def test_one_failing_report_does_not_stop_the_others(tmp_path: Path) -> None:
-    project = make_project(tmp_path, packages=False)
+    project = make_project(tmp_path)
     write_artifacts(project / "target", [model("people", "staging")], command="compile")
     reports = project / "target" / "reports"
     reports.mkdir()
@@ -654,7 +614,7 @@ def fake_edr(folder: Path, body: str) -> dict[str, str]:
 
 def elementary_project(folder: Path, version: str = "1.0.0") -> Path:
     """Return a project in which only Elementary's report is left to make."""
-    project = with_packages(make_project(folder, packages=False), version=version)
+    project = with_packages(make_project(folder), version=version)
     write_artifacts(project / "target", [entry("model.elementary.m", schema="elementary")])
     return project
 
@@ -726,32 +686,6 @@ def test_a_failing_edr_is_one_clear_line(
     assert "\n" not in result.detail
 
 
-def test_the_real_elementary_report_opens_without_a_network(
-    tmp_path: Path, warehouse_settings: Connection, browser: Browser
-) -> None:
-    pytest.importorskip("elementary", reason="elementary-data (edr) is not installed")
-    wanted = ("dbt_utils", "elementary")
-    requests = tuple(one for one in package_requests(ROOT / "packages.yml") if one.name in wanted)
-    try:
-        found = packages_in_cache(default_cache_dir(), requests)
-    except PackagesUnavailableError as error:
-        pytest.skip(f"the real dbt packages are not in the package cache: {error}")
-    project = make_project(tmp_path, packages=True)
-    for name, package in found.items():
-        shutil.copytree(package.path, project / "dbt_packages" / name)
-    lines = "".join(f"  - {{package: x/{name}, version: 1.0.0}}\n" for name in found)
-    (project / "packages.yml").write_text("packages:\n" + lines)
-    env = environment(warehouse_settings)
-    dbt_build(project, env)
-
-    result, _ = build_reports(project, env, ["elementary"])
-
-    assert result.path is not None, result.detail
-    page = browser(result.path)
-    assert "Test results breakdown" in page
-    assert "ann@example.com" not in page
-
-
 # --- command ------------------------------------------------------------------------------------
 
 
@@ -767,7 +701,7 @@ def run_command(project: Path, *args: str, monkeypatch: pytest.MonkeyPatch) -> R
 def test_the_command_prints_where_each_file_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    project = make_project(tmp_path, packages=False)
+    project = make_project(tmp_path)
     write_artifacts(project / "target", [model("people", "staging")], {})
 
     only = ("--only", "dag", "--only", "validation")
@@ -784,7 +718,7 @@ def test_the_command_prints_where_each_file_is(
 def test_the_command_fails_if_a_report_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    project = make_project(tmp_path, packages=False)
+    project = make_project(tmp_path)
 
     done = run_command(project, "--only", "validation", monkeypatch=monkeypatch)
 
