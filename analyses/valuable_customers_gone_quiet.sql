@@ -19,7 +19,8 @@ currencies as (
 
 ),
 
--- A limit for each currency reads only its best customers from the index; a ranking would sort them all.
+-- A limit for each currency reads only its best customers from the index; a ranking would sort
+-- all of them.
 best_customers as (
 
     select
@@ -27,7 +28,7 @@ best_customers as (
         ranked.*
     from currencies
     cross join lateral (
-        select *
+        select customers.*
         from customers
         where customers.currency_code = currencies.currency_code
         order by

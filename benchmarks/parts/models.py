@@ -25,7 +25,13 @@ from runner.connect import connect
 SECONDS_PER_MILLION, SECONDS, MAX_RUNS = 40, 150, 3
 SCRIPTS = ROOT / "benchmarks" / "scripts"
 DATABASE = "models"
-SELECTION = ("--select", "config.incremental_strategy:touched_keys", "resource_type:snapshot")
+# The incremental models, and what else they are computed from.
+SELECTION = (
+    "--select",
+    "config.incremental_strategy:touched_keys",
+    "resource_type:snapshot",
+    "int_features__as_of_dates",
+)
 NO_TESTS = ("--exclude-resource-type", "test", "--exclude-resource-type", "unit_test")
 
 

@@ -76,7 +76,7 @@ insert into raw.order_items (
 )
 select
     n, (n - 1) * 5 / 12 + 1, n * 104729::bigint % (:orders / 10) + 1, n % 3 + 1, n % 300 + 1,
-    '2026-07-01 00:00:00+00', '2026-07-01 00:00:00+00', now(), 1000
+    pg_temp.instant((n - 1) * 5 / 12 + 1), pg_temp.instant((n - 1) * 5 / 12 + 1), now(), 1000
 from generate_series(1, :orders::bigint * 12 / 5) as n;
 
 insert into raw.payments (

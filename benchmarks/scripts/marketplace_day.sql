@@ -1,6 +1,10 @@
 -- Day number :day after the history of :orders orders: about :per_day orders are new or change, and what goes with them.
 -- The same rows whatever the length of the history: half are new; the others are of the last 30 days, a tenth of them of
 -- the last 100, which is all of the shorter history.
+create function pg_temp.today() returns timestamptz language sql stable as $$
+    select '2026-07-01 00:00:00+00'::timestamptz + :day * interval '1 day'
+$$;
+
 create temporary table changed_orders on commit drop as
 select distinct
     case
@@ -11,7 +15,7 @@ from generate_series(1, :per_day / 2) as n;
 
 update raw.orders set
     order_status = case when orders.order_id % 2 = 0 then 'refunded' else 'delivered' end,
-    updated_at = '2026-07-01 00:00:00+00'::timestamptz + :day * interval '1 day',
+    updated_at = pg_temp.today(),
     _loaded_at = now(), _load_id = 1000 + :day,
     _deleted_at = case when orders.order_id % 100 = 0 then now() end
 from changed_orders
@@ -32,9 +36,9 @@ select
     case
         when n % 100 = 0
             then '2026-07-01 00:00:00+00'::timestamptz - n * 37 % 100 * interval '1 day'
-        else '2026-07-01 00:00:00+00'::timestamptz + :day * interval '1 day' + n * interval '1 second'
+        else pg_temp.today() + n * interval '1 second'
     end,
-    now(), now(), now(), 1000 + :day
+    pg_temp.today(), pg_temp.today(), now(), 1000 + :day
 from generate_series(1, :per_day / 2) as n;
 
 insert into raw.order_items (
@@ -42,7 +46,7 @@ insert into raw.order_items (
 )
 select
     3::bigint * :orders + :day * :per_day * 2 + n, :orders + :day * :per_day + (n + 1) / 2,
-    n * 104729::bigint % (:orders / 10) + 1, 1, 10, now(), now(), now(), 1000 + :day
+    n * 104729::bigint % (:orders / 10) + 1, 1, 10, pg_temp.today(), pg_temp.today(), now(), 1000 + :day
 from generate_series(1, :per_day) as n;
 
 insert into raw.payments (
@@ -50,7 +54,7 @@ insert into raw.payments (
     created_at, updated_at, _loaded_at, _load_id
 )
 select
-    order_id, order_id, customer_id, 'card', 'captured', 21, 'USD', ordered_at, now(), now(), now(), 1000 + :day
+    order_id, order_id, customer_id, 'card', 'captured', 21, 'USD', ordered_at, pg_temp.today(), pg_temp.today(), now(), 1000 + :day
 from raw.orders
 where _load_id = 1000 + :day and order_id > :orders;
 
@@ -60,7 +64,7 @@ insert into raw.bids (
 )
 select
     :orders + :day * :per_day + n, n * 104729::bigint % (:orders / 10) + 1, n * 7919::bigint % (:orders / 10) + 1,
-    5, 'USD', 'active', '2026-07-01 00:00:00+00'::timestamptz + :day * interval '1 day', now(), now(), now(), 1000 + :day
+    5, 'USD', 'active', pg_temp.today(), pg_temp.today(), pg_temp.today(), now(), 1000 + :day
 from generate_series(1, :per_day / 2) as n;
 
 insert into raw.listing_views (
@@ -69,21 +73,21 @@ insert into raw.listing_views (
 select
     :orders + :day * :per_day + n, n * 104729::bigint % (:orders / 10) + 1, n * 7919::bigint % (:orders / 10) + 1,
     '00000000-0000-0000-0000-000000000000', 'phone', 1,
-    '2026-07-01 00:00:00+00'::timestamptz + :day * interval '1 day', now(), now(), 1000 + :day
+    pg_temp.today(), pg_temp.today(), now(), 1000 + :day
 from generate_series(1, :per_day) as n;
 
 update raw.customers set
-    city = 'Town ' || :day, updated_at = now(), _loaded_at = now(), _load_id = 1000 + :day
+    city = 'Town ' || :day, updated_at = pg_temp.today(), _loaded_at = now(), _load_id = 1000 + :day
 where customer_id in (
     select abs(hashint8extended(n, :day)) % (:orders / 10) + 1 from generate_series(1, :per_day / 20) as n
 );
 
 update raw.products set
-    price = price + 1, updated_at = now(), _loaded_at = now(), _load_id = 1000 + :day
+    price = price + 1, updated_at = pg_temp.today(), _loaded_at = now(), _load_id = 1000 + :day
 where product_id in (
     select abs(hashint8extended(n, :day)) % (:orders / 10) + 1 from generate_series(1, :per_day / 20) as n
 );
 
 update raw.vendors set
-    commission_rate = 0.2 - commission_rate, updated_at = now(), _loaded_at = now(), _load_id = 1000 + :day
+    commission_rate = 0.2 - commission_rate, updated_at = pg_temp.today(), _loaded_at = now(), _load_id = 1000 + :day
 where vendor_id = :day;

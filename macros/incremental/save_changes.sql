@@ -27,6 +27,8 @@
         insert into {{ changes }} (_build_number, _is_new, {{ columns }})
         select {{ number }}, changed_rows._is_new, {{ columns }}
         from pg_temp.changed_rows as changed_rows;
+        {#- The models that read it plan by how few they are. -#}
+        analyze {{ changes }};
     {% endif %}
     {#- changes_from: the first build of which all changed rows are noted. -#}
     {% if is_kept %}

@@ -68,8 +68,8 @@
     inner join (
         select
             validities.entity_id,
-            unnest((validities.now_valid - validities.once_valid)
-                + (validities.once_valid - validities.now_valid)) as changed_range
+            (validities.now_valid - validities.once_valid)
+            + (validities.once_valid - validities.now_valid) as changed_ranges
         from (
             select
                 {{ rule.columns[0] }} as entity_id,
@@ -82,7 +82,7 @@
     ) as changed
         on
             through_rows.{{ rule.columns[0] }} = changed.entity_id
-            and through_rows.{{ rule.as_of }} <@ changed.changed_range
+            and through_rows.{{ rule.as_of }} <@ changed.changed_ranges
 {%- endmacro %}
 
 {% macro _all_keys_sql(rule) -%}

@@ -1,3 +1,11 @@
+{{
+    config(
+        materialized='table',
+        post_hook='analyze {{ this }}'
+    )
+}}
+
+-- A table, so that its few days are found once in a build and plans know how few they are.
 with
 
 orders as (

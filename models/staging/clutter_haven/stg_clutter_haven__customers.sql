@@ -1,44 +1,30 @@
-with
+select
+    -- ids
+    customer_id,
 
-source as (
+    -- strings
+    lower(trim(email)) as email,
+    trim(full_name) as full_name,
+    trim(phone) as phone,
+    trim(city) as city,
+    upper(trim(state_code)) as state_code,
+    trim(postal_code) as postal_code,
+    upper(trim(country_code)) as country_code,
 
-    select * from {{ source('clutter_haven', 'customers') }}
+    -- semi-structured
+    preferences,
 
-),
+    -- booleans
+    lower(trim(email)) ~ '{{ var("email_pattern") }}' as is_email_valid,
+    is_marketing_opt_in,
 
-final as (
+    -- timestamps
+    created_at,
+    updated_at,
 
-    select
-        -- ids
-        customer_id,
-
-        -- strings
-        lower(trim(email)) as email,
-        trim(full_name) as full_name,
-        trim(phone) as phone,
-        trim(city) as city,
-        upper(trim(state_code)) as state_code,
-        trim(postal_code) as postal_code,
-        upper(trim(country_code)) as country_code,
-
-        -- semi-structured
-        preferences,
-
-        -- booleans
-        lower(trim(email)) ~ '{{ var("email_pattern") }}' as is_email_valid,
-        is_marketing_opt_in,
-
-        -- timestamps
-        created_at,
-        updated_at,
-
-        -- load metadata
-        _deleted_at is not null as is_deleted,
-        _deleted_at,
-        _load_id,
-        _loaded_at
-    from source
-
-)
-
-select * from final
+    -- load metadata
+    _deleted_at is not null as is_deleted,
+    _deleted_at,
+    _load_id,
+    _loaded_at
+from {{ source('clutter_haven', 'customers') }}

@@ -1,41 +1,27 @@
-with
+select
+    -- ids
+    order_id,
+    customer_id,
 
-source as (
+    -- strings
+    order_status,
+    upper(trim(currency_code)) as currency_code,
 
-    select * from {{ source('clutter_haven', 'orders') }}
+    -- semi-structured
+    shipping_address,
 
-),
+    -- numerics
+    shipping_amount,
+    discount_amount,
 
-final as (
+    -- timestamps
+    ordered_at,
+    created_at,
+    updated_at,
 
-    select
-        -- ids
-        order_id,
-        customer_id,
-
-        -- strings
-        order_status,
-        upper(trim(currency_code)) as currency_code,
-
-        -- semi-structured
-        shipping_address,
-
-        -- numerics
-        shipping_amount,
-        discount_amount,
-
-        -- timestamps
-        ordered_at,
-        created_at,
-        updated_at,
-
-        -- load metadata
-        _deleted_at is not null as is_deleted,
-        _deleted_at,
-        _load_id,
-        _loaded_at
-    from source
-
-)
-
-select * from final
+    -- load metadata
+    _deleted_at is not null as is_deleted,
+    _deleted_at,
+    _load_id,
+    _loaded_at
+from {{ source('clutter_haven', 'orders') }}

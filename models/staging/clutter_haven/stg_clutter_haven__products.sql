@@ -1,44 +1,30 @@
-with
+select
+    -- ids
+    product_id,
+    vendor_id,
+    category_id::bigint as category_id,
 
-source as (
+    -- strings
+    trim(title) as product_title,
+    upper(trim(currency_code)) as currency_code,
+    condition as product_condition,
+    listing_status,
 
-    select * from {{ source('clutter_haven', 'products') }}
+    -- semi-structured
+    tags,
+    attributes,
 
-),
+    -- numerics
+    price as price_amount,
 
-final as (
+    -- timestamps
+    listed_at,
+    created_at,
+    updated_at,
 
-    select
-        -- ids
-        product_id,
-        vendor_id,
-        category_id::bigint as category_id,
-
-        -- strings
-        trim(title) as product_title,
-        upper(trim(currency_code)) as currency_code,
-        condition as product_condition,
-        listing_status,
-
-        -- semi-structured
-        tags,
-        attributes,
-
-        -- numerics
-        price as price_amount,
-
-        -- timestamps
-        listed_at,
-        created_at,
-        updated_at,
-
-        -- load metadata
-        _deleted_at is not null as is_deleted,
-        _deleted_at,
-        _load_id,
-        _loaded_at
-    from source
-
-)
-
-select * from final
+    -- load metadata
+    _deleted_at is not null as is_deleted,
+    _deleted_at,
+    _load_id,
+    _loaded_at
+from {{ source('clutter_haven', 'products') }}

@@ -1,42 +1,28 @@
-with
+select
+    -- ids
+    vendor_id,
 
-source as (
+    -- strings
+    trim(vendor_name) as vendor_name,
+    lower(trim(contact_email)) as contact_email,
+    upper(trim(state_code)) as state_code,
 
-    select * from {{ source('clutter_haven', 'vendors') }}
+    -- semi-structured
+    specialties,
 
-),
+    -- numerics
+    commission_rate,
 
-final as (
+    -- booleans
+    is_active,
 
-    select
-        -- ids
-        vendor_id,
+    -- timestamps
+    created_at,
+    updated_at,
 
-        -- strings
-        trim(vendor_name) as vendor_name,
-        lower(trim(contact_email)) as contact_email,
-        upper(trim(state_code)) as state_code,
-
-        -- semi-structured
-        specialties,
-
-        -- numerics
-        commission_rate,
-
-        -- booleans
-        is_active,
-
-        -- timestamps
-        created_at,
-        updated_at,
-
-        -- load metadata
-        _deleted_at is not null as is_deleted,
-        _deleted_at,
-        _load_id,
-        _loaded_at
-    from source
-
-)
-
-select * from final
+    -- load metadata
+    _deleted_at is not null as is_deleted,
+    _deleted_at,
+    _load_id,
+    _loaded_at
+from {{ source('clutter_haven', 'vendors') }}

@@ -29,13 +29,6 @@ as_of_dates as (
 
 ),
 
-customers as (
-
-    select * from {{ ref('dim_customers') }}
-    where version_number > 0 and not is_deleted
-
-),
-
 order_lines as (
 
     select * from {{ ref('int_features__order_lines') }}
@@ -77,6 +70,23 @@ dates as materialized (
 
 ),
 
+customers as materialized (
+
+    -- Those that have a row in this build: all of them on a new date.
+    select * from {{ ref('dim_customers') }}
+    where
+        version_number > 0
+        and not is_deleted
+        and (
+            {{ is_touched('customer_id') }}
+            or exists (
+                select 1 from dates
+                where dates.is_new
+            )
+        )
+
+),
+
 due as materialized (
 
     -- The rows of this build, each with the version of the customer that held just before its time.
@@ -108,7 +118,7 @@ known_orders as (
         sum(order_lines.quantity) as item_count,
         sum(order_lines.item_amount) as items_amount
     from due
-    inner join order_lines
+    inner join {{ events_of('order_lines', 'customer_id') }}
         on
             due.customer_id = order_lines.customer_id
             and {{ is_known('order_lines', 'ordered_at') }}
@@ -181,7 +191,7 @@ refunds_per_customer as (
         due.as_of_date,
         count(*) as refund_count_365d
     from due
-    inner join refunds
+    inner join {{ events_of('refunds', 'customer_id') }}
         on
             due.customer_id = refunds.customer_id
             and {{ is_known('refunds', 'refunded_at') }}
@@ -199,7 +209,7 @@ bids_per_customer as (
         due.as_of_date,
         count(*) as bid_count_90d
     from due
-    inner join bids
+    inner join {{ events_of('bids', 'customer_id') }}
         on
             due.customer_id = bids.customer_id
             and {{ is_known('bids', 'bid_at') }}
@@ -217,7 +227,7 @@ reviews_per_customer as (
         due.as_of_date,
         count(*) as review_count_365d
     from due
-    inner join reviews
+    inner join {{ events_of('reviews', 'customer_id') }}
         on
             due.customer_id = reviews.customer_id
             and {{ is_known('reviews', 'reviewed_at') }}
@@ -236,7 +246,7 @@ views_per_customer as (
         count(*) as view_count_90d,
         count(*) filter (where {{ in_last_days('listing_views.viewed_at', 30) }}) as view_count_30d
     from due
-    inner join listing_views
+    inner join {{ events_of('listing_views', 'customer_id') }}
         on
             due.customer_id = listing_views.customer_id
             and {{ is_known('listing_views', 'viewed_at') }}

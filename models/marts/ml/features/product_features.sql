@@ -28,13 +28,6 @@ as_of_dates as (
 
 ),
 
-products as (
-
-    select * from {{ ref('dim_products') }}
-    where version_number > 0 and not is_deleted
-
-),
-
 order_lines as (
 
     select * from {{ ref('int_features__order_lines') }}
@@ -66,6 +59,23 @@ dates as materialized (
         as_of_dates.as_of_at,
         {{ is_new_as_of_date('as_of_dates.as_of_date') }} as is_new
     from as_of_dates
+
+),
+
+products as materialized (
+
+    -- Those that have a row in this build: all of them on a new date.
+    select * from {{ ref('dim_products') }}
+    where
+        version_number > 0
+        and not is_deleted
+        and (
+            {{ is_touched('product_id') }}
+            or exists (
+                select 1 from dates
+                where dates.is_new
+            )
+        )
 
 ),
 
@@ -110,7 +120,7 @@ sales_per_product as (
         sum(order_lines.quantity) as sold_quantity,
         max(order_lines.ordered_at) as last_ordered_at
     from due
-    inner join order_lines
+    inner join {{ events_of('order_lines', 'product_id') }}
         on
             due.product_id = order_lines.product_id
             and {{ is_known('order_lines', 'ordered_at') }}
@@ -131,7 +141,7 @@ bids_per_product as (
         max(bids.bid_amount) filter (where bids.currency_code = due.currency_code)
             as highest_bid_amount_90d
     from due
-    inner join bids
+    inner join {{ events_of('bids', 'product_id') }}
         on
             due.product_id = bids.product_id
             and {{ is_known('bids', 'bid_at') }}
@@ -149,7 +159,7 @@ reviews_per_product as (
         due.as_of_date,
         count(*) as review_count
     from due
-    inner join reviews
+    inner join {{ events_of('reviews', 'product_id') }}
         on
             due.product_id = reviews.product_id
             and {{ is_known('reviews', 'reviewed_at') }}
@@ -169,7 +179,7 @@ views_per_product as (
         count(*) filter (where {{ in_last_days('listing_views.viewed_at', 30) }})
             as view_count_30d
     from due
-    inner join listing_views
+    inner join {{ events_of('listing_views', 'product_id') }}
         on
             due.product_id = listing_views.product_id
             and {{ is_known('listing_views', 'viewed_at') }}

@@ -25,13 +25,6 @@ as_of_dates as (
 
 ),
 
-customers as (
-
-    select * from {{ ref('dim_customers') }}
-    where version_number > 0 and not is_deleted
-
-),
-
 order_lines as (
 
     select * from {{ ref('int_features__order_lines') }}
@@ -50,6 +43,23 @@ dates as materialized (
     where
         as_of_dates.as_of_at + interval '{{ var("churn_horizon_days") }} days'
         <= as_of_dates.data_end_at
+
+),
+
+customers as materialized (
+
+    -- Those that have a row in this build: all of them on a new date.
+    select * from {{ ref('dim_customers') }}
+    where
+        version_number > 0
+        and not is_deleted
+        and (
+            {{ is_touched('customer_id') }}
+            or exists (
+                select 1 from dates
+                where dates.is_new
+            )
+        )
 
 ),
 
@@ -86,7 +96,7 @@ orders_per_customer as (
             and order_lines._deleted_at is null
         ) as has_ordered_again
     from due
-    inner join order_lines
+    inner join {{ events_of('order_lines', 'customer_id') }}
         on
             due.customer_id = order_lines.customer_id
             and due.horizon_end_at > order_lines.ordered_at
