@@ -12,10 +12,9 @@ from typing import Any
 
 import jsonschema
 import pytest
-from conftest import Databases, Project, clean_environment, rows
+from conftest import Browser, Databases, Project, clean_environment, rows
 from psycopg2 import sql
 from psycopg2.extensions import connection as PgConnection
-from test_report import Browser, browser
 
 from runner import profile as profile_package
 from runner.connect import connect
@@ -29,7 +28,6 @@ from runner.profile.references import is_named_after
 from runner.report.masking import PiiRules
 from runner.settings import Connection
 
-__all__ = ["browser"]  # a fixture
 NO_RULES = PiiRules(frozenset(), frozenset(), frozenset())
 PROFILES = Path(__file__).parents[2] / "profiles.yml"
 Profile = Callable[..., dict[str, Any]]
