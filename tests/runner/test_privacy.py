@@ -29,7 +29,9 @@ SECRET = "a-secret-of-this-module"
 LOGINS = ("haven_loader", "haven_transformer", "haven_analyst", "haven_ml", "test_shop")
 PERSON = 7
 TEXTS = ("zelda.quux@unique.example", "zelda quuxington", "555 987 6543", "77 quuxington way")
-MODELS = ("+customer_contacts", "+dim_customers", "+vendor_order_items", "+ops_access_rights")
+MODELS = (
+    "+customer_contacts", "+dim_customers", "+fct_listing_views", "+vendor_order_items", "+ops_access_rights",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -332,14 +334,18 @@ def test_an_erased_person_is_found_nowhere_and_does_not_come_back(guarded: Guard
     report = project.path / "target" / "reports" / "planted.json"
     report.parent.mkdir(parents=True, exist_ok=True)
     report.write_text('["ZELDA QUUXINGTON"]', encoding="utf-8")
-    money, before = totals(guarded), places_of(guarded, TEXTS)
+    sessions = guarded.rows(
+        "select distinct session_id::text from raw.listing_views where customer_id = %s", PERSON
+    )
+    texts = (*TEXTS, *(str(session) for (session,) in sessions))
+    money, before = totals(guarded), places_of(guarded, texts)
     held = {"raw.customers", "raw.orders", "snapshots.customers_snapshot", "quality.failing"}
-    assert held | {"ops.runs"} <= set(before)
+    assert held | {"ops.runs", "raw.listing_views", "analytics.fct_listing_views"} <= set(before)
 
     plan = project.haven("erase", "customer", str(PERSON), "--dry-run", "--json").json
     assert plan["changed"]["raw.customers"] == 1
     assert plan["removed_files"] == ["target/reports/planted.json"]
-    assert places_of(guarded, TEXTS) == before
+    assert places_of(guarded, texts) == before
     assert report.is_file()
     done = project.haven("erase", "customer", str(PERSON), "--json").json
     assert done["changed"] == plan["changed"]
@@ -347,7 +353,7 @@ def test_an_erased_person_is_found_nowhere_and_does_not_come_back(guarded: Guard
     assert guarded.rows(
         "select count(full_name) from dev_ann.people where customer_id = %s", PERSON
     ) == [(0,)]
-    assert places_of(guarded, TEXTS) == {}
+    assert places_of(guarded, texts) == {}
     assert not report.exists()
 
     project.haven("access")  # what the superuser's commands made goes back to its owners
@@ -355,7 +361,7 @@ def test_an_erased_person_is_found_nowhere_and_does_not_come_back(guarded: Guard
     assert {load["rows_updated"] for load in loads["tables"]} == {0}
     project.haven("reconcile", **guarded.as_role("haven_loader"))
     guarded.build("--full-refresh")
-    assert places_of(guarded, TEXTS) == {}
+    assert places_of(guarded, texts) == {}
     assert totals(guarded) == money
     assert guarded.rows("select count(*) from analytics.customer_contacts where customer_id = %s and "
                         "email_hash is null and name_initials is null", PERSON) == [(1,)]  # fmt: skip
@@ -366,7 +372,7 @@ def test_an_erased_person_is_found_nowhere_and_does_not_come_back(guarded: Guard
     assert (again["changed"], again["removed_files"], again["tasks"]) == ({}, [], [])
     audit = json.dumps(guarded.rows("select to_jsonb(e)::text from ops.erasures as e"))
     assert audit.count("erasure_id") == 2
-    assert not any(text in audit.lower() for text in TEXTS)
+    assert not any(text in audit.lower() for text in texts)
     # A new person is loaded as ever, and one who changes in the source while erased stays erased.
     with closing(connect(project.source)) as session:
         rows(
