@@ -18,6 +18,7 @@ from benchmarks.measure import Measured, Pipe, run
 from benchmarks.table import Shape
 from runner import embedded
 from runner.connect import connect
+from runner.contract import DEFAULT_LOOKBACK
 from runner.embedded import place
 from runner.settings import Connection, read_state
 
@@ -32,7 +33,9 @@ SOURCES = """
 sources:
   - name: {schema}
     schema: {schema}
-    config: {{meta: {{load: {{strategy: {strategy}, watermark: updated_at, deletes: {deletes}}}}}}}
+    config:
+      meta:
+        load: {{strategy: {strategy}, watermark: updated_at, deletes: {deletes}, lookback: {lookback}}}
     tables: [{tables}]
 """
 
@@ -136,13 +139,16 @@ class Bench:
         deletes: str,
         schema: str = "raw",
         strategy: str = "incremental",
+        lookback: str = DEFAULT_LOOKBACK,
     ) -> Path:
         """Make a dbt project with nothing but a sources file, and let Haven read it once."""
         folder = self.home / name
         (folder / "models").mkdir(parents=True, exist_ok=True)
         (folder / "dbt_project.yml").write_text(PROFILE.format(name=name), encoding="utf-8")
         listed = ", ".join(f"{{name: {one}}}" for one in tables)
-        sources = SOURCES.format(strategy=strategy, schema=schema, deletes=deletes, tables=listed)
+        sources = SOURCES.format(
+            strategy=strategy, schema=schema, deletes=deletes, lookback=lookback, tables=listed
+        )
         (folder / "models" / "sources.yml").write_text(sources, encoding="utf-8")
         run(self.haven(folder, "--dry-run"), cwd=ROOT)
         return folder

@@ -13,11 +13,12 @@ from benchmarks import by_hand, peers, table
 from benchmarks.cluster import Bench
 from benchmarks.measure import Pipe
 from benchmarks.trials import Method, Result, clean, one_trial, say
+from runner.contract import DEFAULT_LOOKBACK
 
 SECONDS_PER_MILLION, SECONDS, MAX_RUNS = 45, 30, 100
 FIND_DELETES = "haven load, deleted rows found too (the default)"
 BY_HAND_DELETES = "by hand, one Python process: the same, then all keys copied and compared"
-NO_DELETES = "haven load, deletes: ignore (the same work as by hand)"
+SAME_WORK = "haven load, deletes: ignore, no lookback (the same work as by hand)"
 
 
 @dataclass(frozen=True)
@@ -116,9 +117,14 @@ def _fill_by_hand(bench: Bench, copy: str) -> None:
 def _haven(bench: Bench) -> list[Increment]:
     """Return both ways to load; each has a warehouse schema of its own, as raw holds one copy."""
     found = []
-    for name, deletes in ((FIND_DELETES, "sweep"), (NO_DELETES, "ignore")):
+    for name, deletes, lookback in (
+        (FIND_DELETES, "sweep", DEFAULT_LOOKBACK),
+        (SAME_WORK, "ignore", "0 seconds"),
+    ):
         schema = f"raw_{deletes}"
-        project = bench.project(f"increment_{deletes}", [table.NAME], deletes, schema)
+        project = bench.project(
+            f"increment_{deletes}", [table.NAME], deletes, schema, lookback=lookback
+        )
         pipe = bench.haven(project, "--workers", "2")
         found.append(
             Increment(

@@ -269,6 +269,18 @@ def test_a_window_of_a_partitioned_fact_is_rebuilt(built: Project) -> None:
     built.dbt("test", "--select", "fct_listing_views_match_live_source_views")
 
 
+@offline_is_enough
+def test_a_view_that_hides_its_table_behind_with_is_found(built: Project) -> None:
+    view = "staging.stg_clutter_haven__bids"
+    with closing(connect(built.warehouse)) as session:
+        ((definition,),) = rows(session, "select pg_get_viewdef(%s::regclass)", view)
+        plain = definition.rstrip(";")
+        rows(session, f"create or replace view {view} as with bids as ({plain}) select * from bids")
+        done = built.dbt("test", "--select", "views_let_filters_through", expect=1)
+        rows(session, f"create or replace view {view} as {plain}")
+    assert "Got 1 result" in done.out
+
+
 def test_after_a_day_everything_is_right(built: Project) -> None:
     """One day here; `make histories` and test_histories.py let many pass, in any order."""
     versions = {
