@@ -14,7 +14,8 @@ from rich.console import Console
 from rich.table import Table
 
 from runner import log
-from runner.commands.load import WIDTH, new_run_id
+from runner.commands.load import new_run_id
+from runner.commands.load_display import WIDTH
 from runner.connect import as_haven_error
 from runner.contract import Contract, TableSpec, read_contract
 from runner.errors import HavenError

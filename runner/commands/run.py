@@ -4,33 +4,20 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.status import Status
 
 from runner import log
-from runner.artifacts import load_freshness, load_manifest, load_run_results
-from runner.artifacts.results import FreshnessResult, NodeResult
-from runner.commands.load import (
-    RETRY_NOW,
-    exit_code,
-    load_project,
-    load_request,
-    new_run_id,
-    say_retry,
-    show_outcomes,
-)
+from runner.commands.build import BAD, BuildOutcome, build
+from runner.commands.load import RETRY_NOW, load_project, load_request, new_run_id
+from runner.commands.load_display import exit_code, say_retry, show_outcomes
 from runner.commands.reconcile import brief, explain, say_done
 from runner.commands.reconcile import exit_code as reconcile_code
 from runner.contract import Contract
-from runner.dbt import follow_dbt
-from runner.errors import ConfigError
 from runner.load.outcome import TableOutcome
 from runner.load.state import recorded_run
 from runner.packages import ensure_packages
@@ -39,30 +26,6 @@ from runner.reconcile.outcome import Reconciliation
 from runner.report import build_reports
 from runner.report.result import ReportResult
 from runner.settings import Settings, load_settings
-
-TESTS = ("test", "unit_test")
-BAD = ("error", "fail", "runtime error")
-PLAIN_EVERY = 50
-
-
-@dataclass(frozen=True)
-class BuildOutcome:
-    """What one `dbt build` and its source freshness left, by node."""
-
-    returncode: int
-    results: tuple[NodeResult, ...]
-    freshness: tuple[FreshnessResult, ...]
-
-    def counts(self, *, is_test: bool) -> Counter[str]:
-        """Return how many tests (or models, seeds, snapshots) ended in each status."""
-        built = [
-            r for r in self.results if r.resource_type != "exposure"
-        ]  # dbt does nothing to those
-        return Counter(r.status for r in built if (r.resource_type in TESTS) == is_test)
-
-    def named(self, *statuses: str) -> list[NodeResult]:
-        """Return the nodes that ended in one of `statuses`."""
-        return [result for result in self.results if result.status in statuses]
 
 
 @dataclass
@@ -164,72 +127,6 @@ def run(
     else:
         _show(settings, summary)
     raise typer.Exit(summary.code())
-
-
-def build(settings: Settings, select: Sequence[str], *, full_refresh: bool = False) -> BuildOutcome:
-    """Run source freshness and `dbt build`; return what the artifacts say.
-
-    Raises ConfigError if dbt could not run at all.
-    """
-    project, env = settings.project_dir, settings.child_env()
-    folder = project / "target" / "haven"
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in ("run_results.json", "sources.json"):
-        (project / "target" / name).unlink(missing_ok=True)  # never read the last run's results
-    log.info("dbt checks source freshness, builds and tests (all its output: target/haven/dbt.log)")
-    args = ["build", *(["--select", *select] if select else [])]
-    if full_refresh:
-        args.append("--full-refresh")
-    with (folder / "dbt.log").open("w", encoding="utf-8") as out, _Follower(out.write) as follower:
-        follow_dbt(["source", "freshness"], project_dir=project, env=env, on_line=follower.line)
-        code = follow_dbt(args, project_dir=project, env=env, on_line=follower.line)
-    if not (project / "target" / "run_results.json").is_file():
-        raise ConfigError(
-            f"dbt could not build: {follower.essence()} (all of it: target/haven/dbt.log)"
-        )
-    manifest = load_manifest(project / "target")
-    return BuildOutcome(
-        returncode=code,
-        results=load_run_results(project / "target", manifest).results,
-        freshness=load_freshness(project / "target", manifest),
-    )
-
-
-class _Follower:
-    """Shows dbt's progress: its current line on a terminal, else every 50th, and keeps all in a file."""
-
-    def __init__(self, write: Callable[[str], object]) -> None:
-        self._write = write
-        self._count = 0
-        self._errors: list[str] = []
-        console = Console(stderr=True)
-        self._status: Status | None = console.status("dbt") if console.is_terminal else None
-
-    def __enter__(self) -> _Follower:
-        if self._status:
-            self._status.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._status:
-            self._status.stop()
-
-    def line(self, text: str) -> None:
-        """Take one line of dbt's output."""
-        self._write(f"{text}\n")
-        body = text.split("  ", 1)[-1].strip()
-        if "Error" in body:
-            self._errors.append(body)
-        done = " of " in body and " START " not in body
-        self._count += done
-        if self._status and done:
-            self._status.update(f"dbt: {body[:90]}")
-        elif done and self._count % PLAIN_EVERY == 0:
-            log.info(f"  dbt: {body}")
-
-    def essence(self) -> str:
-        """Return the first error line of dbt's output."""
-        return self._errors[0] if self._errors else "no reason given"
 
 
 def _now() -> str:

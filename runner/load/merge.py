@@ -10,7 +10,7 @@ from psycopg2 import sql
 from psycopg2.extensions import cursor as PgCursor
 
 from runner.catalog import Column
-from runner.load import buckets, statements
+from runner.load import bag_statements, buckets, merge_statements, statements
 from runner.load.copy import copy_rows
 from runner.load.plan import TablePlan
 
@@ -111,7 +111,7 @@ class _Merge:
 
     def _upsert(self, stage: sql.Identifier) -> tuple[int, int]:
         self.warehouse.execute(
-            statements.upsert(self.raw, self.names, self.key, self.load_id, stage)
+            merge_statements.upsert(self.raw, self.names, self.key, self.load_id, stage)
         )
         inserted, updated = self.warehouse.fetchone()  # type: ignore[misc]
         return inserted, updated
@@ -121,9 +121,9 @@ class _Merge:
         read = self._stage(statements.STAGE, None)
         deleted = 0
         if self.plan.spec.deletes == "sweep":
-            self.warehouse.execute(statements.tombstone_bag(self.raw, self.names, self.load_id))
+            self.warehouse.execute(bag_statements.tombstone_bag(self.raw, self.names, self.load_id))
             deleted = self.warehouse.rowcount
-        self.warehouse.execute(statements.insert_bag(self.raw, self.names, self.load_id))
+        self.warehouse.execute(bag_statements.insert_bag(self.raw, self.names, self.load_id))
         return Counts(read, self.warehouse.rowcount, 0, deleted)
 
     def _full(self) -> Counts:
@@ -142,10 +142,10 @@ class _Merge:
             return Counts(scope.hashed, 0, 0, 0)
         staged = self._copy(scope.query, statements.STAGE, self.names)
         self.warehouse.execute(
-            statements.create_changes(self.raw, self.names, self.key, scope.among)
+            merge_statements.create_changes(self.raw, self.names, self.key, scope.among)
         )
         self.warehouse.execute(sql.SQL("analyze {}").format(statements.CHANGES))
-        insert, update, delete = statements.apply_changes(
+        insert, update, delete = merge_statements.apply_changes(
             self.raw, self.names, self.key, self.load_id
         )
         is_ignored = self.plan.spec.deletes == "ignore"
@@ -161,8 +161,10 @@ class _Merge:
             return Counts(0, 0, 0, 0)
         self.warehouse.execute(statements.create_stage(statements.KEYS, self.raw, self.key))
         self._copy(scope.query, statements.KEYS, self.key)
-        deleted = self._execute(statements.tombstone(self.raw, self.key, self.load_id, scope.among))
-        self.warehouse.execute(statements.missing_keys(self.raw, self.key))
+        deleted = self._execute(
+            merge_statements.tombstone(self.raw, self.key, self.load_id, scope.among)
+        )
+        self.warehouse.execute(merge_statements.missing_keys(self.raw, self.key))
         values = self.warehouse.fetchone()
         if values is None or values[0] is None:
             return Counts(0, 0, 0, deleted)

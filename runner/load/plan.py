@@ -4,25 +4,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import connection as PgConnection
 from psycopg2.extensions import cursor as PgCursor
 
-from runner.catalog import Column, Table, read_table, schemas_with
+from runner.catalog import Column, read_table, schemas_with
 from runner.connect import explained, is_connection_error
-from runner.contract import DEFAULT_LOOKBACK, Contract, TableSpec
+from runner.contract import Contract, TableSpec
 from runner.erase.suppression import suppressed
 from runner.errors import ConfigError, DataError, HavenError
+from runner.load.columns import check_columns, check_key, chosen_columns
 from runner.load.drift import Drift, find_drift, noted_changes
 from runner.load.outcome import LoadRequest, Mode, TableOutcome
-from runner.load.statements import META_COLUMNS
+from runner.load.reading import (
+    NUMBER_TYPES,
+    TIME_TYPES,
+    kept_from,
+    reading,
+    stored_watermark,
+    timeout,
+)
 
-_TIME_TYPES = ("timestamp", "date")
-_NUMBER_TYPES = ("smallint", "integer", "bigint", "numeric")
 # PostgreSQL 17, as server_version_num counts.
 _INFINITE_INTERVALS = 170000
-MAX_COLUMNS = 1600
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,7 @@ class TablePlan:
     @property
     def is_time(self) -> bool:
         """Return whether the watermark is a time, so that a time can bound it."""
-        return (self.watermark_type or "").startswith(_TIME_TYPES)
+        return (self.watermark_type or "").startswith(TIME_TYPES)
 
 
 def plan_table(
@@ -97,7 +101,7 @@ def plan_table(
             f"{spec.source_table} from the role that reads it: grant the role BYPASSRLS, or load a view "
             "whose owner sees every row"
         )
-    columns = _columns(spec, found)
+    columns = chosen_columns(spec, found)
     if (
         source.connection.server_version
         >= _INFINITE_INTERVALS
@@ -107,7 +111,7 @@ def plan_table(
             replace(c, refuses_infinity=c.raw_type.startswith("interval")) for c in columns
         )
     key = spec.primary_key or found.primary_key
-    _check_columns(spec, found, "primary_key", key)
+    check_columns(spec, found, "primary_key", key)
     loaded = {column.name for column in columns}
     for name in (*key, *filter(None, (spec.watermark,))):
         if name not in loaded and name in found.names:
@@ -117,22 +121,22 @@ def plan_table(
             )
     columns = suppressed(columns, spec, key, warehouse)
     raw = read_table(warehouse, spec.raw_schema, spec.raw_table)
-    _check_key(spec, key, found, raw)
+    check_key(spec, key, found, raw)
     if spec.retention_column:
-        _check_columns(spec, found, "retention", (spec.retention_column,))
+        check_columns(spec, found, "retention", (spec.retention_column,))
     watermark_type = None
     if spec.watermark:
-        _check_columns(spec, found, "watermark", (spec.watermark,))
+        check_columns(spec, found, "watermark", (spec.watermark,))
         watermark_type = found.type_of(spec.watermark)
-        if not watermark_type.startswith(_TIME_TYPES + _NUMBER_TYPES):
+        if not watermark_type.startswith(TIME_TYPES + NUMBER_TYPES):
             raise ConfigError(
                 f"{spec.file}: table {spec.label}: watermark {spec.watermark!r} has type "
                 f"{watermark_type}; it must be a timestamp, a date or a number"
             )
     noted = noted_changes(warehouse, spec) if raw else {}
     drift = find_drift(spec, columns, key, raw, noted)
-    stored = _stored_watermark(warehouse, spec) if raw else None
-    mode, condition = _reading(source, spec, request, raw, stored, watermark_type)
+    stored = stored_watermark(warehouse, spec) if raw else None
+    mode, condition = reading(source, spec, request, raw, stored, watermark_type)
     return TablePlan(
         spec=spec,
         mode=mode,
@@ -145,8 +149,8 @@ def plan_table(
         drift=drift,
         rows_estimate=found.rows,
         size_bytes=found.size_bytes,
-        timeout_s=_timeout(source, spec),
-        kept_from=_kept_from(warehouse, spec),
+        timeout_s=timeout(source, spec),
+        kept_from=kept_from(warehouse, spec),
     )
 
 
@@ -160,151 +164,6 @@ def _where_it_went(source: PgCursor, spec: TableSpec) -> str:
             f"in {spec.file}"
         )
     return f"{name}: was it dropped or renamed? Mend or remove it in {spec.file}"
-
-
-def _columns(spec: TableSpec, found: Table) -> tuple[Column, ...]:
-    _check_columns(spec, found, "columns", spec.columns)
-    _check_columns(spec, found, "exclude", spec.exclude)
-    wanted = spec.columns or found.names
-    chosen = tuple(c for c in found.columns if c.name in wanted and c.name not in spec.exclude)
-    for column in chosen:
-        if column.name in META_COLUMNS:
-            raise ConfigError(
-                f"{spec.file}: table {spec.label}: column {column.name!r} has a name that raw keeps "
-                "for itself; leave it out with `exclude`"
-            )
-    if not found.columns:
-        raise ConfigError(
-            f"{spec.file}: table {spec.label}: {spec.source_schema}.{spec.source_table} has no column, "
-            "so there is nothing to load; remove it"
-        )
-    if not chosen:
-        raise ConfigError(f"{spec.file}: table {spec.label}: no column is left to load")
-    if len(chosen) > MAX_COLUMNS - len(META_COLUMNS):
-        raise ConfigError(
-            f"{spec.file}: table {spec.label}: it has {len(chosen)} columns, but a table holds "
-            f"{MAX_COLUMNS} and raw needs {len(META_COLUMNS)} for itself: leave some out with `exclude`"
-        )
-    return chosen
-
-
-def _check_columns(spec: TableSpec, found: Table, key: str, names: tuple[str, ...]) -> None:
-    for name in names:
-        if name not in found.names:
-            raise ConfigError(
-                f"{spec.file}: table {spec.label}: {key} names column {name!r}, which "
-                f"{spec.source_schema}.{spec.source_table} does not have; "
-                f"it has {', '.join(found.names)}"
-            )
-
-
-def _check_key(spec: TableSpec, key: tuple[str, ...], found: Table, raw: Table | None) -> None:
-    if spec.strategy == "incremental" and not key:
-        raise ConfigError(
-            f"{spec.file}: table {spec.label}: strategy incremental needs a key, and the source's "
-            f"{found.kind} declares none; name one with `primary_key`, or use strategy full"
-        )
-    if raw is not None and raw.primary_key != key:
-        now = f"the key is ({', '.join(key)})" if key else f"the source's {found.kind} has no key"
-        before = f"with ({', '.join(raw.primary_key)})" if raw.primary_key else "without a key"
-        raise ConfigError(
-            f"{spec.file}: table {spec.label}: {now} but {spec.raw_schema}.{spec.raw_table} was loaded "
-            f"{before}; name the old one with `primary_key` if it still holds, or change raw's primary "
-            "key by hand, or drop raw's table and load it anew"
-        )
-
-
-def _kept_from(warehouse: PgCursor, spec: TableSpec) -> str | None:
-    """Return the time from which on rows are kept, if `haven retain` has ever removed older ones."""
-    if spec.retention_column is None:
-        return None
-    warehouse.execute(
-        "select max(kept_from)::text from ops.retentions where schema_name = %s and table_name = %s",
-        (spec.raw_schema, spec.raw_table),
-    )
-    row = warehouse.fetchone()
-    return row[0] if row else None
-
-
-def _stored_watermark(warehouse: PgCursor, spec: TableSpec) -> str | None:
-    warehouse.execute(
-        "select watermark from ops.watermarks "
-        "where source_name = %s and table_name = %s and watermark_column = %s",
-        (spec.source_name, spec.name, spec.watermark),
-    )
-    row = warehouse.fetchone()
-    return row[0] if row else None
-
-
-def _reading(
-    source: PgCursor,
-    spec: TableSpec,
-    request: LoadRequest,
-    raw: Table | None,
-    stored: str | None,
-    watermark_type: str | None,
-) -> tuple[Mode, sql.Composable | None]:
-    """Return the mode and the condition on the rows to read."""
-    if raw is None:
-        return "first", None
-    if spec.watermark is None or watermark_type is None:
-        return "full", None
-    column, kind = sql.Identifier(spec.watermark), sql.SQL(watermark_type)
-    if request.since is not None or request.until is not None:
-        parts = []
-        for name, operator, value in (
-            ("since", ">=", request.since),
-            ("until", "<", request.until),
-        ):
-            if value is not None:
-                _check_value(source, f"--{name}", value, watermark_type)
-                parts.append(
-                    sql.SQL("{} {} {}::{}").format(
-                        column, sql.SQL(operator), sql.Literal(value), kind
-                    )
-                )
-        return "backfill", sql.SQL(" and ").join(parts)
-    if request.full or stored is None:
-        return "full", None
-    low = sql.SQL("{}::{} - {}").format(
-        sql.Literal(stored), kind, _lookback(source, spec, watermark_type)
-    )
-    # A row without a watermark is read each time: nothing else would ever tell that it changed.
-    return "incremental", sql.SQL("({0} >= {1} or {0} is null)").format(column, low)
-
-
-def _lookback(source: PgCursor, spec: TableSpec, watermark_type: str) -> sql.Composable:
-    if watermark_type.startswith(_TIME_TYPES):
-        _check_value(
-            source, f"{spec.file}: table {spec.label}: lookback", spec.lookback, "interval"
-        )
-        return sql.SQL("{}::interval").format(sql.Literal(spec.lookback))
-    if spec.lookback == DEFAULT_LOOKBACK:
-        # The default is a time; a numeric watermark has no overlap unless asked.
-        return sql.Literal(0)
-    _check_value(source, f"{spec.file}: table {spec.label}: lookback", spec.lookback, "numeric")
-    return sql.SQL("{}::numeric").format(sql.Literal(spec.lookback))
-
-
-def _timeout(source: PgCursor, spec: TableSpec) -> float:
-    """Return the table's timeout in seconds. Raises ConfigError if it is no time, or none at all."""
-    where = f"{spec.file}: table {spec.label}: timeout"
-    _check_value(source, where, spec.timeout, "interval")
-    source.execute("select extract(epoch from %s::interval)", (spec.timeout,))
-    seconds = float(source.fetchone()[0])  # type: ignore[index]
-    if seconds <= 0:
-        raise ConfigError(f"{where} is {spec.timeout!r}; it must be longer than nothing")
-    return seconds
-
-
-def _check_value(source: PgCursor, where: str, value: str, kind: str) -> None:
-    try:
-        source.execute("savepoint value")
-        source.execute(sql.SQL("select %s::{}").format(sql.SQL(kind)), (value,))
-        source.execute("release savepoint value")
-    except psycopg2.DataError as error:
-        source.execute("rollback to savepoint value")
-        raise ConfigError(f"{where} is {value!r}, which is no {kind}") from error
 
 
 def plan_all(

@@ -1,8 +1,4 @@
-"""The set-based SQL of a load, composed for any table. Pure: names and types in, statements out.
-
-Rows are compared with `*<>`, PostgreSQL's comparison of record images: it works for every type (json and points have
-no `=`), sees 1.0 and 1.00 as different, and treats nulls as values.
-"""
+"""The set-based SQL of a load, composed for any table. Pure: names and types in, statements out."""
 
 from __future__ import annotations
 
@@ -20,16 +16,10 @@ META_COLUMNS = ("_loaded_at", "_load_id", "_deleted_at")
 STAMPS = META_COLUMNS[:2]
 
 
-def _list(names: Sequence[str], prefix: str | None = None) -> sql.Composed:
+def column_list(names: Sequence[str], prefix: str | None = None) -> sql.Composed:
+    """Return the quoted names with commas between them, each of the relation `prefix` if there is one."""
     parts = [sql.Identifier(prefix, name) if prefix else sql.Identifier(name) for name in names]
     return sql.SQL(", ").join(parts)
-
-
-def _same_key(left: str, right: str, key: Sequence[str]) -> sql.Composed:
-    return sql.SQL(" and ").join(
-        sql.SQL("{} = {}").format(sql.Identifier(left, name), sql.Identifier(right, name))
-        for name in key
-    )
 
 
 def select_source(
@@ -103,7 +93,7 @@ def finish_raw(raw: sql.Identifier, key: Sequence[str], load_id: int) -> list[sq
     """
     done = []
     if key:
-        done.append(sql.SQL("alter table {} add primary key ({})").format(raw, _list(key)))
+        done.append(sql.SQL("alter table {} add primary key ({})").format(raw, column_list(key)))
     return [
         *done,
         sql.SQL(
@@ -153,157 +143,13 @@ def stamped(rows: sql.Composable, now: str, load_id: int) -> sql.Composed:
 def create_stage(name: sql.Identifier, raw: sql.Identifier, columns: Sequence[str]) -> sql.Composed:
     """Return the DDL of an empty temp table with raw's columns, gone when the transaction ends."""
     return sql.SQL("create temp table {} on commit drop as select {} from {} limit 0").format(
-        sql.Identifier(name.strings[-1]), _list(columns), raw
-    )
-
-
-def upsert(
-    raw: sql.Identifier,
-    columns: Sequence[str],
-    key: Sequence[str],
-    load_id: int,
-    stage: sql.Identifier = STAGE,
-) -> sql.Composed:
-    """Return one statement that inserts, updates what differs, revives tombstones; it counts both.
-
-    For few rows: it locks every raw row that a staged row meets.
-    """
-    changes = sql.SQL(", ").join(
-        sql.SQL("{} = {}").format(sql.Identifier(c), sql.Identifier("excluded", c)) for c in columns
-    )
-    return sql.SQL(
-        "with changed as ("
-        "insert into {raw} as target ({columns}, _loaded_at, _load_id) "
-        # In the key's order, pages of the index and often of the table are visited once each.
-        "select {columns}, now(), {load_id} from {stage} order by {key} "
-        "on conflict ({key}) do update set {changes}, _loaded_at = excluded._loaded_at, "
-        "_load_id = excluded._load_id, _deleted_at = null "
-        # Without the casts PostgreSQL compares field by field, which `*<>` does not support.
-        "where row({old})::record *<> row({new})::record or target._deleted_at is not null "
-        # xmax is 0 only in a row version that this statement inserted afresh.
-        "returning (xmax = 0) as is_new) "
-        "select count(*) filter (where is_new), count(*) filter (where not is_new) from changed"
-    ).format(
-        raw=raw,
-        columns=_list(columns),
-        load_id=sql.Literal(load_id),
-        stage=stage,
-        key=_list(key),
-        changes=changes,
-        old=_list(columns, "target"),
-        new=_list(columns, "excluded"),
+        sql.Identifier(name.strings[-1]), column_list(columns), raw
     )
 
 
 def raw_rows(raw: sql.Identifier, columns: Sequence[str]) -> sql.Composed:
     """Return the query for `columns` of raw's live rows."""
-    return sql.SQL("select {} from {} where _deleted_at is null").format(_list(columns), raw)
-
-
-def create_changes(
-    raw: sql.Identifier, columns: Sequence[str], key: Sequence[str], among: sql.Composable
-) -> sql.Composed:
-    """Return the DDL of a temp table of keys that are new, differ or are gone, from one pass over stage and raw.
-
-    Only raw rows that meet `among` (a condition on `target`) are looked at.
-    """
-    first = key[0]
-    return sql.SQL(
-        "create temp table {changes} on commit drop as "
-        "select {keys}, target.{first} is null as is_new, staged.{first} is null as is_gone "
-        "from {stage} as staged full join (select * from {raw} as target where {among}) as target "
-        "on {same} where target.{first} is null "
-        "or (staged.{first} is null and target._deleted_at is null) "
-        "or (staged.{first} is not null and (target._deleted_at is not null "
-        "or row({new})::record *<> row({old})::record))"
-    ).format(
-        changes=sql.Identifier(CHANGES.strings[-1]),
-        keys=sql.SQL(", ").join(
-            sql.SQL("coalesce({}, {}) as {}").format(
-                sql.Identifier("staged", name), sql.Identifier("target", name), sql.Identifier(name)
-            )
-            for name in key
-        ),
-        first=sql.Identifier(first),
-        stage=STAGE,
-        raw=raw,
-        among=among,
-        same=_same_key("staged", "target", key),
-        new=_list(columns, "staged"),
-        old=_list(columns, "target"),
-    )
-
-
-def apply_changes(
-    raw: sql.Identifier, columns: Sequence[str], key: Sequence[str], load_id: int
-) -> tuple[sql.Composed, sql.Composed, sql.Composed]:
-    """Return the statements that insert, update and mark as deleted what the table of changes names."""
-    names = {
-        "raw": raw,
-        "changes": CHANGES,
-        "stage": STAGE,
-        "load_id": sql.Literal(load_id),
-        "columns": _list(columns),
-        "values": _list(columns, "staged"),
-        "set": sql.SQL(", ").join(
-            sql.SQL("{} = {}").format(sql.Identifier(c), sql.Identifier("staged", c))
-            for c in columns
-        ),
-        "staged_key": _same_key("changes", "staged", key),
-        "target_key": _same_key("changes", "target", key),
-    }
-    insert = sql.SQL(
-        "insert into {raw} ({columns}, _loaded_at, _load_id) select {values}, now(), {load_id} "
-        "from {changes} as changes inner join {stage} as staged on {staged_key} where changes.is_new"
-    )
-    update = sql.SQL(
-        "update {raw} as target set {set}, _loaded_at = now(), _load_id = {load_id}, "
-        "_deleted_at = null from {changes} as changes inner join {stage} as staged on {staged_key} "
-        "where {target_key} and not changes.is_new and not changes.is_gone"
-    )
-    delete = sql.SQL(
-        "update {raw} as target set _deleted_at = now(), _loaded_at = now(), _load_id = {load_id} "
-        "from {changes} as changes where {target_key} and changes.is_gone"
-    )
-    return insert.format(**names), update.format(**names), delete.format(**names)
-
-
-def tombstone(
-    raw: sql.Identifier, key: Sequence[str], load_id: int, among: sql.Composable
-) -> sql.Composed:
-    """Return the statement that marks live raw rows as deleted whose key the source no longer has.
-
-    Only rows that meet `among` (a condition on `target`) are looked at.
-    """
-    return sql.SQL(
-        "update {raw} as target set _deleted_at = now(), _loaded_at = now(), _load_id = {load_id} "
-        "where target._deleted_at is null and {among} "
-        "and not exists (select from {present} as present where {same})"
-    ).format(
-        raw=raw,
-        load_id=sql.Literal(load_id),
-        among=among,
-        present=KEYS,
-        same=_same_key("present", "target", key),
-    )
-
-
-def missing_keys(raw: sql.Identifier, key: Sequence[str]) -> sql.Composed:
-    """Return the query for keys of the source that are not live in raw, as text arrays.
-
-    These are rows that were committed behind the watermark, or came back from a deletion.
-    """
-    return sql.SQL(
-        "select {arrays} from {keys} as present where not exists ("
-        "select from {raw} as target where {same} and target._deleted_at is null)"
-    ).format(
-        arrays=sql.SQL(", ").join(
-            sql.SQL("array_agg({}::text)").format(sql.Identifier("present", name)) for name in key
-        ),
-        keys=KEYS,
-        raw=raw,
-        same=_same_key("target", "present", key),
-    )
+    return sql.SQL("select {} from {} where _deleted_at is null").format(column_list(columns), raw)
 
 
 def key_condition(key: Sequence[Column], values: Sequence[Sequence[str]]) -> sql.Composed:
@@ -327,51 +173,4 @@ def key_rows(key: Sequence[Column], values: Sequence[Sequence[str]]) -> sql.Comp
         ),
         sql.SQL(", ").join(sql.SQL("{}::text[]").format(sql.Literal(list(v))) for v in values),
         sql.SQL(", ").join(names),
-    )
-
-
-# A table without a key is compared as a bag of rows: equal rows are numbered, row by row the same number must exist.
-_NUMBERED = (
-    "select {id} as id, digest, row_number() over (partition by digest) as copy "
-    "from (select {id}, md5(row({columns})::text) as digest from {relation} {where}) as digested"
-)
-
-
-def _bags(raw: sql.Identifier, columns: Sequence[str]) -> tuple[sql.Composed, sql.Composed]:
-    live, staged = (
-        sql.SQL(_NUMBERED).format(
-            id=sql.Identifier("ctid"), columns=_list(columns), relation=relation, where=where
-        )
-        for relation, where in ((raw, sql.SQL("where _deleted_at is null")), (STAGE, sql.SQL("")))
-    )
-    return live, staged
-
-
-def tombstone_bag(raw: sql.Identifier, columns: Sequence[str], load_id: int) -> sql.Composed:
-    """Return the statement that marks keyless raw rows which are no longer in the stage."""
-    live, staged = _bags(raw, columns)
-    return sql.SQL(
-        "update {raw} as target "
-        "set _deleted_at = now(), _loaded_at = now(), _load_id = {load_id} "
-        "from ({live}) as live left join ({staged}) as staged using (digest, copy) "
-        "where target.ctid = live.id and staged.id is null"
-    ).format(raw=raw, load_id=sql.Literal(load_id), live=live, staged=staged)
-
-
-def insert_bag(raw: sql.Identifier, columns: Sequence[str], load_id: int) -> sql.Composed:
-    """Return the statement that inserts keyless staged rows which raw lacks."""
-    live, staged = _bags(raw, columns)
-    return sql.SQL(
-        "insert into {raw} ({columns}, _loaded_at, _load_id) "
-        "select {qualified}, now(), {load_id} from {stage} as stage "
-        "inner join ({staged}) as staged on stage.ctid = staged.id "
-        "left join ({live}) as live using (digest, copy) where live.id is null"
-    ).format(
-        raw=raw,
-        columns=_list(columns),
-        qualified=_list(columns, "stage"),
-        load_id=sql.Literal(load_id),
-        stage=STAGE,
-        staged=staged,
-        live=live,
     )
