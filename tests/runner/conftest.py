@@ -41,6 +41,16 @@ COPIED = (
 )  # fmt: skip
 
 
+# How coverage hands itself to every Python process that is started, once it is on in this one.
+_COVERAGE: dict[str, str] = {}
+
+
+def measured() -> dict[str, str]:
+    """Return the variables with which coverage measures a `haven` that is started, but not the dbt that it starts."""
+    startup = Path(__file__).parent / "startup"
+    return _COVERAGE | {"PYTHONPATH": str(startup)} if _COVERAGE else {}
+
+
 def clean_environment() -> dict[str, str]:
     """Return the environment without what a developer may have set for Haven, dbt or PostgreSQL."""
     prefixes = ("HAVEN_", "DBT_", "PG")
@@ -67,8 +77,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the file that takes longest, so that no worker is left alone with it at the end."""
+    """Begin with the file that takes longest, so that no worker is left alone with it at the end.
+
+    And keep coverage for processes that ask for it (`measured`): by now it is on in this one.
+    """
     items.sort(key=lambda item: item.path.stem != "test_pipeline")
+    for name in [name for name in os.environ if name.startswith("COVERAGE_")]:
+        _COVERAGE[name] = os.environ.pop(name)
 
 
 @dataclass(frozen=True)
@@ -111,7 +126,7 @@ class Project:
 
     def haven(self, *args: str, expect: int | None = 0, **env: str) -> Done:
         """Run `haven` and check its exit code (None: any)."""
-        done = self.run(sys.executable, "-m", "runner.cli", *args, **env)
+        done = self.run(sys.executable, "-m", "runner.cli", *args, **(measured() | env))
         assert expect is None or done.code == expect, f"exit {done.code}\n{done.out}\n{done.err}"
         return done
 

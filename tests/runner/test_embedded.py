@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 import psycopg2
 import pytest
-from conftest import clean_environment
+from conftest import clean_environment, measured
 
 from runner import embedded
 from runner.connect import connect
@@ -239,7 +239,7 @@ def test_the_commands_up_status_env_and_down(home: Path) -> None:
         done = subprocess.run(
             [sys.executable, "-m", "runner.cli", *args],
             cwd=home,
-            env=clean_environment(),
+            env=clean_environment() | measured(),
             capture_output=True,
             text=True,
             check=True,

@@ -24,7 +24,7 @@ from typing import Any
 import psutil
 import psycopg2
 import pytest
-from conftest import ROOT, Databases, Project, clean_environment, rows
+from conftest import ROOT, Databases, Project, clean_environment, measured, rows
 
 from runner import embedded
 from runner.connect import connect
@@ -837,7 +837,13 @@ def project(shop: Shop, parsed: Path) -> Project:
 @contextmanager
 def started(project: Project, *args: str, **env: str) -> Iterator[subprocess.Popen[str]]:
     """Run `haven` beside the test; it is killed if the test leaves it running."""
-    values = clean_environment() | project.source.as_env() | project.warehouse.as_env() | env
+    values = (
+        clean_environment()
+        | project.source.as_env()
+        | project.warehouse.as_env()
+        | measured()
+        | env
+    )
     process = subprocess.Popen(
         [sys.executable, "-m", "runner.cli", *args],
         cwd=project.path, env=values, text=True, stdin=subprocess.DEVNULL,
