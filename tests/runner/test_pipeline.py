@@ -201,6 +201,24 @@ def test_every_column_is_documented_every_model_tested_and_the_pages_are_fresh(
 
 
 @offline_is_enough
+def test_personal_data_is_looked_for_when_all_models_for_readers_are_built(built: Project) -> None:
+    """A model built after the test would be looked at in the next build only."""
+    manifest = json.loads((built.path / "target" / "manifest.json").read_text(encoding="utf-8"))
+    texts = {
+        name
+        for name, node in manifest["nodes"].items()
+        if node["resource_type"] == "model"
+        and node["schema"] in ("analytics", "ml", "vendor")
+        and any(
+            c["data_type"].startswith(("text", "char", "json")) for c in node["columns"].values()
+        )
+    }
+    test = manifest["nodes"]["test.haven.no_personal_data_is_readable"]
+    assert "model.haven.feature_catalogue" in texts
+    assert texts - set(test["depends_on"]["nodes"]) == set()
+
+
+@offline_is_enough
 def test_a_gap_in_the_documentation_is_found(built: Project, tmp_path: Path) -> None:
     manifest = json.loads((built.path / "target" / "manifest.json").read_text(encoding="utf-8"))
     orders = manifest["nodes"]["model.haven.fct_orders"]
