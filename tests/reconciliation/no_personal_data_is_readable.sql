@@ -1,3 +1,4 @@
+{{ config(store_failures=true) }}
 -- What analysts and models of machine learning can read holds no personal data that is not masked.
 -- A row is a column that does, or looks as if it did: mask it, take it out, or revoke it. It walks
 -- the catalog, so tables dbt does not know count too. Runs after all models that readers see.

@@ -257,7 +257,7 @@ def test_a_planted_column_is_found_by_mark_name_and_value(guarded: Guarded) -> N
     guarded.rows("grant select on staging.stg_clutter_haven__customers to haven_analyst")
     guarded.rows("grant usage on schema staging to haven_analyst")
     done = guarded.project.dbt(
-        "test", "--select", "no_personal_data_is_readable", "--store-failures", expect=1,
+        "test", "--select", "no_personal_data_is_readable", expect=1,
         **guarded.as_role("haven_transformer"),
     )  # fmt: skip
     assert "FAIL" in done.out, done.out
