@@ -30,8 +30,7 @@ LOGINS = ("haven_loader", "haven_transformer", "haven_analyst", "haven_ml", "tes
 PERSON = 7
 TEXTS = ("zelda.quux@unique.example", "zelda quuxington", "555 987 6543", "77 quuxington way")
 MODELS = (
-    "+customer_contacts", "+dim_customers", "+fct_listing_views", "+vendor_order_items", "feature_catalogue",
-    "+ops_access_rights",
+    "+customer_contacts", "+dim_customers", "+fct_listing_views", "+vendor_order_items", "+ops_access_rights",
 )  # fmt: skip
 
 
