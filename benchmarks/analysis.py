@@ -208,8 +208,8 @@ def peers(part: dict[str, Any]) -> str:
         f"\nHaven's best rows a second, as multiples of the others': {'; '.join(said)}. Haven, the pipe "
         "and pandas' script make the primary key; the others are told the key and make one or not, as the "
         "last column says.\n"
-        f"\nWhat binds Haven here is the servers' CPU: {busy:.1f} s of it, {best.cpu['client']:.1f} s Haven's own. "
-        f"If all {cores} cores were busy all the time, that would take {busy / cores:.1f} s, "
+        f"\nWhat binds Haven here is CPU: {busy:.1f} s of it, {best.cpu['client']:.1f} s Haven's own, the rest the "
+        f"servers'. If all {cores} cores were busy all the time, that would take {busy / cores:.1f} s, "
         f"{best.median / (busy / cores):.2f} times as fast as measured: about the most that one COPY and this key "
         "can reach on this machine.\n"
         if said

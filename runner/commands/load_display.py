@@ -21,11 +21,11 @@ from rich.progress import (
 from rich.table import Table
 
 from runner import log
+from runner.commands.console import wide_console
 from runner.load.outcome import TableOutcome
 from runner.load.plan import TablePlan
 from runner.load.round import Listener
 
-WIDTH = 140
 # When several tables fail, the gravest code wins: unreachable, then settings, then data.
 _GRAVITY = (75, 3, 2, 1, 0)
 
@@ -99,11 +99,6 @@ class LoadProgress:
             log.error(f"  {outcome.table}: failed", run_id=self._run_id, **outcome.as_dict())
 
 
-def _wide_console() -> Console:
-    """Return a console that never cuts a number short; a narrow terminal wraps the lines instead."""
-    return Console(width=max(Console().width, WIDTH))
-
-
 _COLUMNS = ("read", "inserted", "updated", "unchanged", "deleted", "rejected")
 
 
@@ -126,7 +121,7 @@ def show_outcomes(outcomes: Sequence[TableOutcome], *, run_id: str, as_json: boo
         counts = [f"{getattr(o, f'rows_{name}'):,}" for name in _COLUMNS]
         mode = "failed" if o.error else (o.mode or "")
         table.add_row(o.table, mode, *counts, f"{o.seconds:.2f}", f"{o.rows_per_second:,}")
-    _wide_console().print(table)
+    wide_console().print(table)
     for o in outcomes:
         if o.error:
             # What PostgreSQL says does not name the table.
@@ -166,6 +161,6 @@ def show_plan(
             p.spec.label, p.mode, ", ".join(p.key), p.spec.watermark or "", p.watermark_from or "",
             p.spec.deletes, f"{p.rows_estimate:,}",
         )  # fmt: skip
-    _wide_console().print(table)
+    wide_console().print(table)
     for failure in failures:
         log.error(f"error: {failure.error}", table=failure.table, exit_code=failure.exit_code)

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from runner import log
 from runner.artifacts import load_manifest
+from runner.commands.console import wide_console
 from runner.contract import read_contract
 from runner.manifest import read_manifest
 from runner.profile import ProfileRequest, TableProfile, profile_tables
@@ -74,7 +74,7 @@ def profile(
     if as_json:
         typer.echo(json.dumps(made, ensure_ascii=False, allow_nan=False))
     else:
-        show(made["tables"], Console(width=max(Console().width, WIDTH)))
+        show(made["tables"], wide_console(WIDTH))
         for path in filter(None, (page, dictionary)):
             typer.echo(f"written to {path}")
     for one in found:

@@ -10,12 +10,11 @@ from typing import Annotated
 
 import psycopg2
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from runner import log
+from runner.commands.console import wide_console
 from runner.commands.load import new_run_id
-from runner.commands.load_display import WIDTH
 from runner.connect import as_haven_error
 from runner.contract import Contract, TableSpec, read_contract
 from runner.errors import HavenError
@@ -145,7 +144,7 @@ def show_results(results: Sequence[Reconciliation]) -> None:
         counts = (r.source_rows, r.raw_rows, r.missing, r.extra, r.different, r.pending)
         pct = "-" if r.match_pct is None else f"{r.match_pct.normalize():f}"
         table.add_row(r.table, *(f"{n:,}" for n in counts), pct, f"{r.seconds:.2f}")
-    Console(width=max(Console().width, WIDTH)).print(table)
+    wide_console().print(table)
     for r in results:
         if r.repaired_rows:
             typer.echo(f"{r.table}: {r.repaired_rows:,} rows repaired")
