@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from runner.errors import ConfigError
 from runner.packages.installed import InstalledPackages, write_marker
 from runner.packages.project import PackagesProject, read_yaml
 
@@ -29,7 +30,9 @@ _PATH_DEFAULTS = {
     "analysis-paths": ["analyses"],
     "test-paths": ["tests"],
 }
-_CACHEABLE_VERSION = re.compile(r"\d+\.\d+\.\d")  # of the hub; not a git branch or a local path
+_CACHEABLE_VERSION = re.compile(r"\d+\.\d+\.\d[\w.+-]*")  # of the hub; not a git branch or a path
+_FOLDER_NAME = re.compile(r"\w[\w.-]*")
+_PATH_KEYS = ("-path", "-paths", "-targets")
 _FILES = ("dbt_project.yml", "packages.yml", "dependencies.yml")
 _FILE_STEMS = ("LICENSE", "README", "NOTICE")
 
@@ -109,7 +112,13 @@ def installed_folders(
 
 
 def copy_packages(packages: dict[str, PackageFolder], target: Path) -> Path:
-    """Copy the packages into a new folder, each under its name; return that folder."""
+    """Copy the packages into a new folder, each under its name; return that folder.
+
+    Raises:
+        ConfigError: a package reaches out of its own folder; nothing was copied.
+    """
+    for name, package in packages.items():
+        _check_stays_inside(name, package.path)
     target.mkdir(parents=True)
     for name, package in packages.items():
         _copy_package(package.path, target / name)
@@ -132,13 +141,48 @@ def _copy_package(source: Path, target: Path) -> None:
                 shutil.copytree(source / folder, target / folder, dirs_exist_ok=True)
 
 
+def _check_stays_inside(name: str, package: Path) -> None:
+    """Refuse a package that would read or write outside of its own folder: it comes from strangers.
+
+    dbt itself follows every `*-paths`, `target-path` and `clean-targets`, and copying follows links.
+
+    Raises:
+        ConfigError: its name is no name of a folder, one of its paths is absolute or leads out, or a link does.
+    """
+    if not _FOLDER_NAME.fullmatch(name):
+        raise ConfigError(f"package {name!r} has a name that is no folder's: it is refused")
+    if package.is_symlink():
+        return  # a `local:` package is linked, not copied
+    root = package.resolve()
+    settings = read_yaml(package / "dbt_project.yml")
+    declared = {key: said for key, said in settings.items() if str(key).endswith(_PATH_KEYS)}
+    for key, said in declared.items():
+        for part in said if isinstance(said, list) else [said]:
+            path = (root / str(part)).resolve()
+            # What a template will say is not known here, and dbt reads what it says.
+            is_unknown = not isinstance(part, str) or (key in _PATH_DEFAULTS and "{" in part)
+            if part is not None and (is_unknown or not path.is_relative_to(root)):
+                raise ConfigError(f"package {name}: `{key}: {part}` leads out of it: it is refused")
+    copied = [
+        folder for key, default in _PATH_DEFAULTS.items() for folder in declared.get(key) or default
+    ]
+    for path in (
+        *package.iterdir(),
+        *(found for folder in copied for found in (root / folder).rglob("*")),
+    ):
+        if path.is_symlink() and (path.is_dir() or not path.resolve().is_relative_to(root)):
+            raise ConfigError(
+                f"package {name}: {path.name} is a link to a folder or out of it: it is refused"
+            )
+
+
 def fill_cache(cache_dir: Path, packages: dict[str, PackageFolder]) -> None:
     """Keep a copy of each package that the cache lacks. A cache that cannot be written is no error:
     it only makes a later install slower."""
     with contextlib.suppress(OSError):
         for name, package in packages.items():
             target = cache_dir / name / package.version
-            if target.exists() or not _CACHEABLE_VERSION.match(package.version):
+            if target.exists() or not _CACHEABLE_VERSION.fullmatch(package.version):
                 continue
             target.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=target.parent, prefix=".new-") as side:

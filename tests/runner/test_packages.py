@@ -105,6 +105,10 @@ class Hub:
         content = {"name": name, "namespace": "tiny", "versions": listed}
         self._files[f"/api/v1/tiny/{name}.json"] = json.dumps(content).encode()
 
+    def replace(self, archive: str, content: bytes) -> None:
+        """Serve something else as an archive."""
+        self._files[f"/tarballs/{archive}.tar.gz"] = content
+
     def close(self) -> None:
         """Let go of hanging requests and stop."""
         self.released.set()
@@ -360,6 +364,86 @@ def test_given_packages_must_be_whole(no_hub: None, project: Path, given: Path) 
     with pytest.raises(ConfigError, match="install it with --offline"):
         ensure_packages(project, source_dir=project / "offline_packages")
     assert not (project / "dbt_packages").exists()
+
+
+OUT = "leads out of it"
+HOSTILE = {
+    "out": ('macro-paths: ["../../../../.git/hooks"]\n', "macro-paths.*" + OUT),
+    "absolute": ("model-paths: [/etc]\n", "model-paths.*" + OUT),
+    "one text": ("seed-paths: ../..\n", "seed-paths.*" + OUT),
+    "template": ("macro-paths: [\"{{ '../..' }}\"]\n", "macro-paths.*" + OUT),
+    "target": ("target-path: ../../target\n", "target-path.*" + OUT),
+    "cleaned": ("clean-targets: [target, ../..]\n", "clean-targets.*" + OUT),
+    "packages": ("packages-install-path: /srv\n", "packages-install-path.*" + OUT),
+    "assets": ("asset-paths: [../docs]\n", "asset-paths.*" + OUT),
+    "no text": ("analysis-paths: [{a: b}]\n", "analysis-paths.*" + OUT),
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_p12_a_package_that_reaches_out_of_its_folder_is_refused(
+    case: str, no_hub: None, project: Path, given: Path, tmp_path: Path
+) -> None:
+    """Nothing is written anywhere, and what was installed before stays."""
+    said, wanted = HOSTILE[case]
+    hooks = project / ".git" / "hooks"
+    hooks.mkdir(parents=True)
+    (given.parent / ".git" / "hooks").mkdir(parents=True)
+    (given.parent / ".git" / "hooks" / "post-checkout").write_text("evil", encoding="utf-8")
+    ensure_packages(project, offline=True)
+    before = installed(project)
+    with (given / "alpha-main" / "dbt_project.yml").open("a", encoding="utf-8") as file:
+        file.write(said)
+    with pytest.raises(ConfigError, match=wanted) as refused:
+        ensure_packages(project, source_dir=given)
+    assert "\n" not in str(refused.value)
+    assert installed(project) == before
+    assert not any(hooks.iterdir())
+
+
+def test_p12_links_names_and_versions_of_a_package_lead_nowhere_else(
+    no_hub: None, project: Path, given: Path, cache: Path
+) -> None:
+    secret = given.parent / "secret"
+    secret.mkdir()
+    (secret / "key.sql").write_text("mine", encoding="utf-8")
+    for link, target in {
+        "macros/key.sql": secret / "key.sql", "macros/all": secret, "macros/loop": given, "LICENSE": secret / "key.sql",
+    }.items():  # fmt: skip
+        path = given / "alpha-main" / link
+        path.unlink(missing_ok=True)
+        path.symlink_to(target)
+        with pytest.raises(ConfigError, match=f"{path.name} is a link"):
+            ensure_packages(project, source_dir=given)
+        path.unlink()
+    # Who asks for a package does so by its name, also in turn.
+    write_package(given / "gamma", "../../gamma", "1.0.0/../../../../out")
+    needs = given / "alpha-main" / "packages.yml"
+    needs.write_text("packages: [{git: x, name: ../../gamma}]\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match="no folder's"):
+        ensure_packages(project, source_dir=given)
+    write_package(given / "gamma", "gamma", "1.0.0/../../../../out")
+    needs.write_text("packages: [{git: x, name: gamma}]\n", encoding="utf-8")
+    ensure_packages(project, source_dir=given)
+    assert not list(cache.parent.parent.parent.rglob("out"))
+
+
+def test_p12_an_archive_of_the_hub_unpacks_into_its_own_folder(hub: Hub, project: Path) -> None:
+    """A link in the archive, and a member behind it: dbt has to refuse both, and Haven to say so."""
+    outside = project / ".git"
+    outside.mkdir()
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        link = tarfile.TarInfo("alpha-1.0.0/macros")
+        link.type, link.linkname = tarfile.SYMTYPE, str(outside)
+        archive.addfile(link)
+        for name in ("alpha-1.0.0/macros/hook", "alpha-1.0.0/dbt_project.yml"):
+            archive.addfile(tarfile.TarInfo(name), io.BytesIO())
+    hub.replace("alpha-1.0.0", packed.getvalue())
+    outcome = ensure_packages(project)
+    assert outcome.source == "offline"
+    assert "outside the destination" in outcome.reason or "absolute" in outcome.reason
+    assert not any(outside.iterdir())
 
 
 def test_the_subset_stays_when_it_was_asked_for(no_hub: None, project: Path, given: Path) -> None:
