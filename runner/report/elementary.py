@@ -10,20 +10,20 @@ from __future__ import annotations
 import os
 import shutil
 import site
-import subprocess
-import sys
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
 from runner.artifacts import Manifest
+from runner.child import ChildTimeoutError, follow, killed_by
 from runner.errors import DataError
 from runner.packages.installed import read_installed
 from runner.packages.project import OFFLINE_SUFFIX, own_identity, read_project
 from runner.report.docs import error_line
 from runner.report.offline import sealed
+from runner.settings import whole_number
 
-TIMEOUT_S = 180
+_TIMEOUT = "HAVEN_ELEMENTARY_TIMEOUT"
 _PACKAGES = ("elementary", "dbt_utils")
 _CONFIG = """\
 anonymous_usage_tracking: false
@@ -97,8 +97,10 @@ def write_elementary(
     """Write Elementary's report to `path`; call `why_not` first.
 
     Raises:
-        DataError: edr failed or took more than TIMEOUT_S seconds.
+        ConfigError: HAVEN_ELEMENTARY_TIMEOUT is no number.
+        DataError: edr failed, or took longer than that allows.
     """
+    timeout_s = whole_number(env, _TIMEOUT, 600)
     work = target_dir / "haven" / "edr"
     _prepare(project_dir, work)
     made = work / "report.html"
@@ -115,22 +117,25 @@ def write_elementary(
     }
     arguments = [part for key, value in options.items() for part in (f"--{key}", str(value))]
     try:
-        done = subprocess.run(
-            [sys.executable, "-m", "elementary.cli.cli", "report", *arguments],
-            cwd=work,
-            env=edr_env(work, env, schema=_schema(manifest) or ""),
-            timeout=TIMEOUT_S,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise DataError(f"edr did not finish within {TIMEOUT_S} s and was stopped") from error
-    (work / "edr-output.log").write_text(done.stdout, encoding="utf-8")
-    if done.returncode != 0 or not made.is_file():
-        raise DataError(f"edr failed: {error_line(done.stdout)} (see {work / 'edr-output.log'})")
+        with (work / "edr-output.log").open("w+", encoding="utf-8") as output:
+            code = follow(
+                "elementary.cli.cli",
+                ["report", *arguments],
+                cwd=work,
+                env=edr_env(work, env, schema=_schema(manifest) or ""),
+                on_line=lambda line: print(line, file=output, flush=True),
+                timeout_s=timeout_s,
+            )
+            output.seek(0)
+            text = output.read()
+    except ChildTimeoutError as error:
+        raise DataError(
+            f"edr did not finish within {timeout_s} s and was stopped: give it more seconds with "
+            f"{_TIMEOUT}, then `haven report --only elementary`"
+        ) from error
+    if code != 0 or not made.is_file():
+        reason = killed_by(code) or f"failed: {error_line(text)}"
+        raise DataError(f"edr {reason} (see {work / 'edr-output.log'})")
     path.write_text(sealed(made.read_text(encoding="utf-8")), encoding="utf-8")
 
 

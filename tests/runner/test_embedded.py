@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -258,3 +259,33 @@ def test_the_commands_up_status_env_and_down(home: Path) -> None:
     assert haven("down") == "databases are down\n"
     assert haven("status").count("stopped on") == 2
     assert haven("down", "--delete") == "databases are down and removed\n"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has to hand the server to another user")
+def test_k12_root_with_a_strict_umask_in_a_private_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The state's place and the binaries, also those that pip installed under that umask, are the server's to enter."""
+    state = Path("/var/lib") / f"haven-test-{os.getpid()}"
+    monkeypatch.setattr(place, "ROOT_STATE", state)
+    monkeypatch.setattr(place, "reachable", lambda folder: folder.is_relative_to(state))
+    private = tmp_path / "private"
+    old = os.umask(0o077)
+    try:
+        private.mkdir()
+        (private / "dbt_project.yml").write_text("name: x\n")
+        embedded.up(private)
+        assert answer(private, "warehouse") == "haven_warehouse"
+        assert stat.S_IMODE(state_file(private).stat().st_mode) == 0o600
+        assert stat.S_IMODE(private.stat().st_mode) == 0o700
+        # What an earlier version left: folders and programs that only root may enter.
+        embedded.down(private)
+        programs = place.binaries()
+        for path in (programs / "initdb", programs, programs.parent, state):
+            path.chmod(0o700)
+        embedded.up(private)
+        assert answer(private, "source") == "haven_source"
+    finally:
+        os.umask(old)
+        embedded.down(private, delete=True)
+        shutil.rmtree(state)

@@ -25,7 +25,7 @@ from runner import report as report_package
 from runner.artifacts import load_manifest
 from runner.cli import app
 from runner.errors import ConfigError, DataError
-from runner.report import build_reports, docs, elementary
+from runner.report import build_reports, docs
 from runner.report.dag import write_dag
 from runner.report.dag_layout import crossings, lay_out
 from runner.report.masking import MASK, mask_text, pii_rules, shown_value
@@ -669,16 +669,19 @@ def test_edr_gets_a_profile_without_password_and_a_home_of_its_own(tmp_path: Pat
     [
         ("print('Database Error'); print('no s3cret-pass'); sys.exit(1)\n", "edr failed: Database"),
         ("print('all well')\n", "edr failed: all well"),
-        ("time.sleep(60)\n", "edr did not finish within 1 s"),
+        ("os.kill(os.getpid(), 9)\n", "edr was killed by signal 9 (SIGKILL): is the machine out"),
+        (
+            "time.sleep(60)\n",
+            "edr did not finish within 1 s and was stopped: give it more seconds with "
+            "HAVEN_ELEMENTARY_TIMEOUT, then `haven report --only elementary`",
+        ),
     ],
 )
-def test_a_failing_edr_is_one_clear_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str, reason: str
-) -> None:
-    monkeypatch.setattr(elementary, "TIMEOUT_S", 1)
+def test_b16_k9_a_failing_edr_is_one_clear_line(tmp_path: Path, body: str, reason: str) -> None:
     project = elementary_project(tmp_path)
+    env = fake_edr(tmp_path, body) | {"HAVEN_ELEMENTARY_TIMEOUT": "1"}
 
-    result, _ = build_reports(project, fake_edr(tmp_path, body), ["elementary"])
+    result, _ = build_reports(project, env, ["elementary"])
 
     assert result.status == "failed"
     assert result.detail.startswith(reason)
