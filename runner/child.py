@@ -1,7 +1,8 @@
 """Runs a Python module (dbt, edr) as a child that ends with this process, however this process ends.
 
-The child's standard input is a pipe that is never written to: the system closes it when this process is gone, and a
-thread in the child then ends the child's whole process group. dbt gets a moment to cancel its queries first.
+The child's standard input is a pipe that is never written to: the system closes it when this process is gone. A
+watcher then ends the child's whole process group; dbt gets a moment to cancel its queries first. The watcher is a
+process of its own, as a Python that is busy, or on its way out, lets no thread run.
 """
 
 from __future__ import annotations
@@ -118,7 +119,11 @@ def _signal_group(group: int, number: signal.Signals) -> None:
         os.killpg(group, number)
 
 
-def _end_with_parent(pipe: int) -> None:
+def _watch(pipe: int) -> None:
+    """End this process's group when the other end of `pipe` is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for output in (1, 2):
+        os.close(output)
     os.read(pipe, 1)
     group = os.getpgrp()
     _signal_group(group, signal.SIGINT)
@@ -129,7 +134,10 @@ def _end_with_parent(pipe: int) -> None:
 def main() -> None:
     """Run the module that the first argument names as the main program, for as long as the parent lives."""
     pipe = os.dup(0)
-    threading.Thread(target=_end_with_parent, args=(pipe,), daemon=True).start()
+    if os.fork() == 0:
+        _watch(pipe)
+        os._exit(0)
+    os.close(pipe)
     # Not what a shell's `&` left: a child that is stopped has to hear it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     nothing = os.open(os.devnull, os.O_RDONLY)
