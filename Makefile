@@ -48,7 +48,7 @@ docs: $(STAMP) ## Write the dbt docs, the DAG and the reports to target/reports
 	@$(BIN)/haven report
 
 dictionary: $(STAMP) ## Write docs/warehouse.md and docs/erd.md again from the models
-	@eval "$$($(BIN)/haven env)" && $(BIN)/dbt parse --quiet && $(BIN)/python .ci/make_docs.py
+	@export HAVEN_TARGET=local; eval "$$($(BIN)/haven env)" && $(BIN)/dbt parse --quiet && $(BIN)/python .ci/make_docs.py
 
 evaluate: $(STAMP) ## Check the rules of dbt-project-evaluator (PACKAGE=folder with that package, unpacked)
 	@.ci/evaluate "$(PACKAGE)"

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from runner.child import ChildTimeoutError, follow, killed_by
 from runner.errors import ConfigError, DataError
+from runner.settings import target_folder
 
 _MODULE = "dbt.cli.main"
+# Settings that say where and how to work, never what the project is.
+_NOT_PARSED = (
+    "HAVEN_SOURCE_", "HAVEN_WAREHOUSE_", "HAVEN_TRANSFORMER_", "HAVEN_MASK_", "HAVEN_HOME",
+    "HAVEN_RETRIES", "HAVEN_LOCK_TIMEOUT", "HAVEN_THREADS",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -56,7 +65,8 @@ def follow_dbt(
     timeout_s: float | None = None,
 ) -> int:
     """Run dbt, hand each line of its output to `on_line` as it comes, and return its exit code (see `follow`)."""
-    return follow(
+    started = time.time()
+    code = follow(
         _MODULE,
         args,
         cwd=project_dir,
@@ -64,6 +74,42 @@ def follow_dbt(
         on_line=on_line,
         timeout_s=timeout_s,
     )
+    _keep_mark(env, project_dir, started)
+    return code
+
+
+def parsed_for(env: Mapping[str, str], project_dir: Path) -> str | None:
+    """Return a mark of the manifest in the target's folder, of the project, and of all settings its YAML may read.
+
+    None if there is no manifest. Connections are no part of it. The runner keeps the mark of the manifest that it had
+    made last: one that plain dbt wrote since, with other `--vars`, settings or of another project, has another.
+    """
+    path = project_dir / target_folder(env) / "manifest.json"
+    if not path.is_file():
+        return None
+    chosen = {
+        name: value
+        for name, value in env.items()
+        if name.startswith("HAVEN_") and not name.startswith(_NOT_PARSED)
+    }
+    chosen.setdefault("HAVEN_TARGET", "local")
+    text = json.dumps([path.stat().st_mtime_ns, chosen], sort_keys=True).encode()
+    project = (project_dir / "dbt_project.yml").read_bytes()
+    return hashlib.sha256(text + project).hexdigest()
+
+
+def mark_file(env: Mapping[str, str], project_dir: Path) -> Path:
+    """Return where the runner keeps the mark of the manifest that it had made last."""
+    return project_dir / target_folder(env) / "haven" / "parsed_for"
+
+
+def _keep_mark(env: Mapping[str, str], project_dir: Path, started: float) -> None:
+    """Keep the mark of the manifest that dbt has written since `started` (seconds since the epoch)."""
+    mark = parsed_for(env, project_dir)
+    path = mark_file(env, project_dir)
+    if mark and (path.parents[1] / "manifest.json").stat().st_mtime >= started:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(mark, encoding="utf-8")
 
 
 def dbt_env(env: Mapping[str, str], project_dir: Path) -> dict[str, str]:
@@ -72,7 +118,10 @@ def dbt_env(env: Mapping[str, str], project_dir: Path) -> dict[str, str]:
     A project may bring its own profiles.yml; otherwise Haven's own is used, which DBT_PROFILES_DIR names. Variables
     instead of options keep this machine's paths out of dbt's artifacts, and so out of the reports.
     """
-    named = {"DBT_PROJECT_DIR": str(project_dir)}
+    named = {
+        "DBT_PROJECT_DIR": str(project_dir),
+        "DBT_TARGET_PATH": target_folder(env),
+    }
     if (project_dir / "profiles.yml").is_file():
         named["DBT_PROFILES_DIR"] = str(project_dir)
     return {

@@ -8,7 +8,7 @@ from typing import Any
 
 from runner import log
 from runner.artifacts.files import read_artifact
-from runner.dbt import run_dbt
+from runner.dbt import mark_file, parsed_for, run_dbt
 from runner.errors import ConfigError
 from runner.settings import Settings
 
@@ -25,13 +25,18 @@ def read_manifest(settings: Settings) -> dict[str, Any]:
     Raises:
         ConfigError: dbt cannot parse the project; the message is dbt's own.
     """
-    project = settings.project_dir
-    path = project / "target" / "manifest.json"
-    if not path.is_file() or path.stat().st_mtime < _newest_change(project):
+    project, env = settings.project_dir, settings.child_env()
+    path = settings.target_dir / "manifest.json"
+    if path.is_file() and path.stat().st_mtime >= _newest_change(project):
+        mark = mark_file(env, project)
+        if mark.is_file() and mark.read_text(encoding="utf-8") == parsed_for(env, project):
+            return read_artifact(path, "delete it and try again")
+        log.info("dbt parses the project, as it was last parsed elsewhere or with other settings")
+    else:
         log.info("dbt parses the project, as its files have changed")
-        outcome = run_dbt(["parse", "--quiet"], project_dir=project, env=settings.child_env())
-        if outcome.returncode != 0:
-            raise ConfigError(f"dbt cannot parse the project: {_essence(outcome.output)}")
+    outcome = run_dbt(["parse", "--quiet"], project_dir=project, env=env)
+    if outcome.returncode != 0:
+        raise ConfigError(f"dbt cannot parse the project: {_essence(outcome.output)}")
     return read_artifact(path, "delete it and try again")
 
 

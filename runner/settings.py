@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -66,6 +67,11 @@ class Settings:
     def target(self) -> str:
         """Return the dbt target, one of TARGETS."""
         return self.values.get("HAVEN_TARGET", "local")
+
+    @property
+    def target_dir(self) -> Path:
+        """Return the folder of dbt's artifacts and of the reports of this target."""
+        return self.project_dir / target_folder({**os.environ, **self.values})
 
     def connection(self, side: Side) -> Connection:
         """Return one side's connection. Raises ConfigError naming the variable that is missing or wrong."""
@@ -138,6 +144,16 @@ def whole_number(values: Mapping[str, str], name: str, default: int) -> int:
     return int(text)
 
 
+def target_folder(env: Mapping[str, str]) -> str:
+    """Return where dbt writes, seen from the project: each target has a folder, in dev each set of schemas.
+
+    What one target built or parsed is thus never taken for another's. dbt_project.yml says the same to plain dbt.
+    """
+    target = env.get("HAVEN_TARGET") or "local"
+    own = f"dev_{env.get('HAVEN_SCHEMA') or 'dev'}" if target == "dev" else target
+    return env.get("DBT_TARGET_PATH") or ("target" if target == "local" else f"target/{own}")
+
+
 def find_home(start: Path) -> Path:
     """Return the nearest folder at or above `start` that holds dbt_project.yml, else `start`."""
     for folder in (start, *start.parents):
@@ -190,5 +206,10 @@ def load_settings(
     if settings.target not in TARGETS:
         raise ConfigError(
             f"HAVEN_TARGET is {settings.target!r}; it must be one of {', '.join(TARGETS)}"
+        )
+    schema = values.get("HAVEN_SCHEMA", "dev")
+    if not re.fullmatch(r"[a-z_][a-z0-9_]*", schema):
+        raise ConfigError(
+            f"HAVEN_SCHEMA is {schema!r}; it must be lower-case letters, digits and underscores"
         )
     return settings

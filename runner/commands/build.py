@@ -47,26 +47,26 @@ def build(settings: Settings, select: Sequence[str], *, full_refresh: bool = Fal
     Raises ConfigError if dbt could not run at all.
     """
     project, env = settings.project_dir, settings.child_env()
-    folder = project / "target" / "haven"
-    folder.mkdir(parents=True, exist_ok=True)
+    target = settings.target_dir
+    logged = target / "haven" / "dbt.log"
+    logged.parent.mkdir(parents=True, exist_ok=True)
+    shown = logged.relative_to(project) if logged.is_relative_to(project) else logged
     for name in ("run_results.json", "sources.json"):
-        (project / "target" / name).unlink(missing_ok=True)  # never read the last run's results
-    log.info("dbt checks source freshness, builds and tests (all its output: target/haven/dbt.log)")
+        (target / name).unlink(missing_ok=True)  # never read the last run's results
+    log.info(f"dbt checks source freshness, builds and tests (all its output: {shown})")
     args = ["build", *(["--select", *select] if select else [])]
     if full_refresh:
         args.append("--full-refresh")
-    with (folder / "dbt.log").open("w", encoding="utf-8") as out, _Follower(out.write) as follower:
+    with logged.open("w", encoding="utf-8") as out, _Follower(out.write) as follower:
         follow_dbt(["source", "freshness"], project_dir=project, env=env, on_line=follower.line)
         code = follow_dbt(args, project_dir=project, env=env, on_line=follower.line)
-    if not (project / "target" / "run_results.json").is_file():
-        raise ConfigError(
-            f"dbt could not build: {follower.essence()} (all of it: target/haven/dbt.log)"
-        )
-    manifest = load_manifest(project / "target")
+    if not (target / "run_results.json").is_file():
+        raise ConfigError(f"dbt could not build: {follower.essence()} (all of it: {shown})")
+    manifest = load_manifest(target)
     return BuildOutcome(
         returncode=code,
-        results=load_run_results(project / "target", manifest).results,
-        freshness=load_freshness(project / "target", manifest),
+        results=load_run_results(target, manifest).results,
+        freshness=load_freshness(target, manifest),
     )
 
 

@@ -62,7 +62,7 @@ def export(
 
     settings = load_settings(project_dir)
     tables = find_tables(read_manifest(settings), model or [])
-    folder = output or settings.project_dir / "target" / "features"
+    folder = output or settings.target_dir / "features"
     is_file = folder.suffix == _SUFFIX
     if is_file and len(tables) > 1:
         raise ConfigError(f"{folder} is one file: name one --model, or a folder as --output")

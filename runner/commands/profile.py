@@ -52,7 +52,7 @@ def profile(
     """Profile source tables: values, keys, references, growth. Personal data is masked everywhere."""
     settings = load_settings(project_dir)
     manifest = read_manifest(settings)
-    target = settings.project_dir / "target"
+    target = settings.target_dir
     request = ProfileRequest(
         contract=read_contract(manifest),
         manifest=manifest,

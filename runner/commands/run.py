@@ -134,7 +134,7 @@ def _now() -> str:
 
 
 def _write(settings: Settings, summary: _Summary) -> None:
-    path = settings.project_dir / "target" / "haven" / "run_summary.json"
+    path = settings.target_dir / "haven" / "run_summary.json"
     path.write_text(json.dumps(summary.as_dict(), indent=2, default=str), encoding="utf-8")
 
 

@@ -78,8 +78,7 @@ def read_project(project_dir: Path) -> PackagesProject | None:
                 # of what is asked for, so that a comment or a blank line changes nothing
                 digest=_digest(read_yaml(requests_file)["packages"]),
                 install_path=root / str(settings.get("packages-install-path", "dbt_packages")),
-                target_path=root
-                / (os.environ.get("DBT_TARGET_PATH") or str(settings.get("target-path", "target"))),
+                target_path=root / (os.environ.get("DBT_TARGET_PATH") or "target"),
             )
     return None
 

@@ -87,8 +87,11 @@ def install_packages(
     """
     folder = copy_packages(packages, work / "new")
     write_marker(folder, installed)
-    for stale in ("partial_parse.msgpack", "manifest.json"):
-        (project.target_path / stale).unlink(missing_ok=True)
+    # The folder of each target is below the first one's.
+    parsed = {path.parent for path in project.target_path.rglob("partial_parse.msgpack")}
+    for target in parsed | {project.target_path}:
+        for stale in ("partial_parse.msgpack", "manifest.json"):
+            (target / stale).unlink(missing_ok=True)
     old = work.parent / "old"
     had_packages = project.install_path.exists()
     if had_packages:

@@ -20,6 +20,7 @@ from runner.report.masking import mask_text
 from runner.report.pages import render
 from runner.report.result import ReportResult
 from runner.report.validation import write_validation
+from runner.settings import target_folder
 
 # In the order of the landing page: name, file, title, what it is.
 REPORTS = {
@@ -52,7 +53,7 @@ def build_reports(
     unknown = [name for name in chosen if name not in REPORTS]
     if unknown:
         raise ConfigError(f"no report {unknown[0]!r}; there are: {', '.join(REPORTS)}")
-    target = project_dir / (env.get("DBT_TARGET_PATH") or "target")
+    target = project_dir / target_folder(env)
     reports = target / "reports"
     reports.mkdir(parents=True, exist_ok=True)
 

@@ -195,6 +195,27 @@ def test_bad_input_ends_in_one_clear_line_and_its_exit_code(shop: Project, case:
     assert_clear(done, code, message, SECRET, shop.source.password, shop.warehouse.password)
 
 
+def test_b7_a_manifest_of_other_settings_is_parsed_again(shop: Project) -> None:
+    """Plain dbt in the same folder, for another target, with other `--vars`, and another HAVEN_ variable."""
+    strategy = "\"{{ 'incremental' if target.name == 'local' else 'full' }}\""
+    deletes = "\"{{ var('deletes', env_var('HAVEN_SHOP_DELETES', 'sweep')) }}\""
+    _yaml("strategy: incremental", f"strategy: {strategy}, deletes: {deletes}")(shop)
+
+    def plan(**env: str) -> tuple[str, str]:
+        done = shop.haven("load", "item", "--dry-run", "--json", **env)
+        (table,) = done.json["plan"]
+        return table["strategy"], table["deletes"]
+
+    shop.dbt("parse", "--vars", "{deletes: ignore}", DBT_PROFILES_DIR=str(shop.path))
+    assert plan() == ("incremental", "sweep")
+    assert plan(HAVEN_TARGET="dev", HAVEN_SCHEMA="bob") == ("full", "sweep")
+    assert plan(HAVEN_SHOP_DELETES="ignore") == ("incremental", "ignore")
+    assert "dbt parses" not in shop.haven("load", "--dry-run", HAVEN_SHOP_DELETES="ignore").err
+    assert (shop.path / "target" / "dev_bob" / "manifest.json").is_file()
+    done = shop.haven("load", expect=2, HAVEN_TARGET="dev", HAVEN_SCHEMA="../bob")
+    assert_clear(done, 2, "HAVEN_SCHEMA is '../bob'; it must be lower-case letters")
+
+
 def test_one_bad_table_does_not_stop_the_other(shop: Project) -> None:
     _yaml("strategy: full", "strategy: sometimes")(shop)
     body = shop.haven("load", "--json", expect=2).json
