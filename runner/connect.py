@@ -14,6 +14,28 @@ from runner.settings import CLIENT_CHECK, CLIENT_CHECK_MS, Connection
 
 CONNECT_TIMEOUT_S = 10
 _HAS_TRANSACTION_TIMEOUT = 170000
+# Exact floats, one time zone and one form of text. Set, not sent with the login, where PGTZ and PGDATESTYLE would win;
+# `role` in profiles.yml gives dbt's sessions the same.
+_SETTINGS = """
+set timezone = 'UTC';
+set datestyle = 'ISO, MDY';
+set intervalstyle = 'postgres';
+set search_path = 'public';
+set extra_float_digits = 1;
+set bytea_output = 'hex';
+set lc_monetary = 'C';
+set lc_numeric = 'C';
+set lc_time = 'C';
+set xmloption = 'content';
+set xmlbinary = 'base64';
+set array_nulls = on;
+set standard_conforming_strings = on;
+set transform_null_equals = off;
+set quote_all_identifiers = off;
+set default_text_search_config = 'pg_catalog.english';
+set default_transaction_isolation = 'read committed';
+set default_transaction_deferrable = off;
+"""
 # What is reported as loaded must survive a crash of the server, whatever its default; a stricter one stays.
 _DURABLE = """
 select set_config('synchronous_commit', 'local', false)
@@ -69,11 +91,8 @@ def connect(target: Connection, *, application_name: str = "haven") -> PgConnect
             keepalives_interval=10,
             keepalives_count=3,
             tcp_user_timeout=600_000,
-            # Exact floats, one time zone and one form of text, whatever the server's defaults are.
-            options="-c timezone=UTC -c datestyle=ISO -c intervalstyle=postgres"
-            " -c extra_float_digits=1 -c bytea_output=hex -c lc_monetary=C -c xmlbinary=base64"
-            # Fragments of XML are values too; rows that a policy hides are an error, never left out in silence.
-            " -c xmloption=content -c row_security=off"
+            # Rows that a policy hides are an error, never left out in silence.
+            options="-c row_security=off"
             # A session that keeps a snapshot or a lock waits for the others; it must not be ended for that.
             " -c idle_in_transaction_session_timeout=0 -c idle_session_timeout=0",
         )
@@ -81,6 +100,7 @@ def connect(target: Connection, *, application_name: str = "haven") -> PgConnect
         with session.cursor() as cursor:
             if session.server_version >= _HAS_TRANSACTION_TIMEOUT:
                 cursor.execute("set transaction_timeout = 0")  # older ones refuse it at login
+            cursor.execute(_SETTINGS)
             cursor.execute(_DURABLE)
             with suppress(psycopg2.errors.InvalidParameterValue):
                 cursor.execute(_NOTICE_DEATH)

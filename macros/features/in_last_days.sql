@@ -3,5 +3,6 @@
         {% do exceptions.raise_compiler_error(
             'in_last_days: day_count must be a whole number above 0, got ' ~ day_count) %}
     {%- endif -%}
-    {{ event_at }} >= {{ as_of_at }} - interval '{{ day_count }} days'
+    {#- In hours: days depend on the session's time zone where its clock changes. -#}
+    {{ event_at }} >= {{ as_of_at }} - interval '{{ day_count * 24 }} hours'
 {%- endmacro %}

@@ -54,5 +54,5 @@ select
 from counted
 cross join expected
 where
-    counted.cohort_customer_count <> expected.customer_count
-    or counted.active_customer_count <> expected.active_customer_count
+    counted.cohort_customer_count is distinct from expected.customer_count
+    or counted.active_customer_count is distinct from expected.active_customer_count

@@ -97,4 +97,6 @@ from entities
 group by
     entity_name,
     entity_id
-having sum(staging_count) <> 1 or sum(current_count) <> 1
+having
+    sum(staging_count) is distinct from 1
+    or sum(current_count) is distinct from 1

@@ -88,7 +88,7 @@ select
 from amounts
 group by currency_code
 having
-    sum(month_paid_amount) <> sum(paid_amount)
-    or sum(month_refunded_amount) <> sum(refunded_amount)
-    or sum(month_difference_amount) <> sum(difference_amount)
-    or sum(month_order_count) <> sum(order_count)
+    sum(month_paid_amount) is distinct from sum(paid_amount)
+    or sum(month_refunded_amount) is distinct from sum(refunded_amount)
+    or sum(month_difference_amount) is distinct from sum(difference_amount)
+    or sum(month_order_count) is distinct from sum(order_count)

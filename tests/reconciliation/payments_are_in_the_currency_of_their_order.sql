@@ -22,4 +22,4 @@ select
 from payments
 inner join orders
     on payments.order_id = orders.order_id
-where payments.currency_code <> orders.currency_code
+where payments.currency_code is distinct from orders.currency_code

@@ -43,6 +43,25 @@ sums as (
             select sum(order_amount - refunded_amount) from {{ ref('fct_orders') }}
             where is_revenue
         ) as expected
+    union all
+    select
+        'vendor_performance' as summary_name,
+        (select sum(review_count) from {{ ref('vendor_performance') }}) as found,
+        (select count(*) from {{ ref('fct_reviews') }}) as expected
+    union all
+    select
+        'payment_reconciliation' as summary_name,
+        (select sum(kept_amount) from {{ ref('payment_reconciliation') }}) as found,
+        (
+            select sum(payments.payment_amount)
+            from {{ ref('stg_clutter_haven__payments') }} as payments
+            inner join {{ ref('payment_statuses') }} as payment_statuses
+                on payments.payment_status = payment_statuses.payment_status
+            where
+                not payments.is_deleted
+                and payment_statuses.is_money_received
+                and not payment_statuses.is_money_returned
+        ) as expected
 
 )
 

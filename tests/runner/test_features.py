@@ -97,6 +97,7 @@ def run_models(project: Project, *, history: bool = False) -> None:
     dimensions = ["customers_snapshot", "products_snapshot", "dim_customers", "dim_products"]
     selected = [
         *(dimensions if history else []),
+        "int_orders__data_end",
         "int_features__as_of_dates",
         "int_features__refunds",
         *MODELS,

@@ -8,17 +8,9 @@
 -- A table, so that its few days are found once in a build and plans know how few they are.
 with
 
-orders as (
-
-    select * from {{ ref('stg_clutter_haven__orders') }}
-
-),
-
 data_ends as (
 
-    -- When the application wrote its newest order. Not the order's own time, which a wrong clock
-    -- may set in the future; and with deleted orders, so that the end never moves back.
-    select least(max(created_at), max(_loaded_at)) as data_end_at from orders
+    select data_end_at from {{ ref('int_orders__data_end') }}
 
 ),
 

@@ -5,7 +5,7 @@ select
     customer_id,
 
     -- strings
-    upper(trim(currency_code)) as currency_code,
+    {{ upper_ascii('trim(currency_code)') }} as currency_code,
     bid_status,
 
     -- numerics

@@ -3,19 +3,19 @@ select
     customer_id,
 
     -- strings
-    lower(trim(email)) as email,
+    {{ lower_ascii('trim(email)') }} as email,
     trim(full_name) as full_name,
     trim(phone) as phone,
     trim(city) as city,
-    upper(trim(state_code)) as state_code,
+    {{ upper_ascii('trim(state_code)') }} as state_code,
     trim(postal_code) as postal_code,
-    upper(trim(country_code)) as country_code,
+    {{ upper_ascii('trim(country_code)') }} as country_code,
 
     -- semi-structured
     preferences,
 
     -- booleans
-    lower(trim(email)) ~ '{{ var("email_pattern") }}' as is_email_valid,
+    ({{ lower_ascii('trim(email)') }}) ~ '{{ var("email_pattern") }}' as is_email_valid,
     is_marketing_opt_in,
 
     -- timestamps

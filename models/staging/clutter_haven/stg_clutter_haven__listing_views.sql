@@ -6,8 +6,8 @@ select
     session_id::text as session_id,
 
     -- strings
-    lower(trim(device)) as device,
-    lower(trim(referrer)) as referrer,
+    {{ lower_ascii('trim(device)') }} as device,
+    {{ lower_ascii('trim(referrer)') }} as referrer,
 
     -- numerics
     duration_seconds,

@@ -5,7 +5,7 @@ select
 
     -- strings
     order_status,
-    upper(trim(currency_code)) as currency_code,
+    {{ upper_ascii('trim(currency_code)') }} as currency_code,
 
     -- semi-structured
     shipping_address,

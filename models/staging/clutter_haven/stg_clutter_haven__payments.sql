@@ -7,7 +7,7 @@ select
     -- strings
     payment_method,
     payment_status,
-    upper(trim(currency_code)) as currency_code,
+    {{ upper_ascii('trim(currency_code)') }} as currency_code,
 
     -- numerics
     amount as payment_amount,

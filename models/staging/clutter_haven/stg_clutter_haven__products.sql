@@ -6,7 +6,7 @@ select
 
     -- strings
     trim(title) as product_title,
-    upper(trim(currency_code)) as currency_code,
+    {{ upper_ascii('trim(currency_code)') }} as currency_code,
     condition as product_condition,
     listing_status,
 

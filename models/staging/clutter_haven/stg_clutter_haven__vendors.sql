@@ -4,8 +4,8 @@ select
 
     -- strings
     trim(vendor_name) as vendor_name,
-    lower(trim(contact_email)) as contact_email,
-    upper(trim(state_code)) as state_code,
+    {{ lower_ascii('trim(contact_email)') }} as contact_email,
+    {{ upper_ascii('trim(state_code)') }} as state_code,
 
     -- semi-structured
     specialties,

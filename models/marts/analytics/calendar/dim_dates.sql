@@ -28,8 +28,8 @@ final as (
 
     select
         -- strings
-        to_char(dates.calendar_date, 'FMMonth') as month_name,
-        to_char(dates.calendar_date, 'FMDay') as weekday_name,
+        to_char(dates.calendar_date::timestamp, 'FMMonth') as month_name,
+        to_char(dates.calendar_date::timestamp, 'FMDay') as weekday_name,
         holidays.holiday_name,
 
         -- numerics

@@ -10,6 +10,7 @@ listings as (
         and listing_status = 'active'
         and valid_from < ({{ as_of_date() }} + 1)::timestamp at time zone 'UTC'
         and valid_to >= ({{ as_of_date() }} + 1)::timestamp at time zone 'UTC'
+        and listed_at < ({{ as_of_date() }} + 1)::timestamp at time zone 'UTC'
 
 ),
 

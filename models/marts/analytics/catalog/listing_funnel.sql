@@ -18,8 +18,8 @@ steps as (
     -- A step counts only for listings that took every step before it.
     select
         activity.month_start_date,
-        products.category_id,
-        products.category_name,
+        coalesce(products.category_id, -1) as category_id,
+        coalesce(products.category_name, 'Unknown') as category_name,
         activity.view_count > 0 as is_viewed,
         activity.view_count > 0 and activity.bid_count > 0 as is_bid_on,
         activity.view_count > 0 and activity.bid_count > 0 and activity.order_count > 0
@@ -29,7 +29,7 @@ steps as (
         activity.view_count > 0 and activity.bid_count = 0 and activity.order_count > 0
             as is_ordered_outright
     from activity
-    inner join products
+    left join products
         on activity.product_id = products.product_id
 
 ),

@@ -70,8 +70,12 @@ final as (
     select
         -- numerics
         (
-            extract(year from age(grid.month_start_date, grid.cohort_month_start_date)) * 12
-            + extract(month from age(grid.month_start_date, grid.cohort_month_start_date))
+            (
+                extract(year from grid.month_start_date)
+                - extract(year from grid.cohort_month_start_date)
+            ) * 12
+            + extract(month from grid.month_start_date)
+            - extract(month from grid.cohort_month_start_date)
         )::integer as months_since_first_order,
         grid.cohort_customer_count,
         coalesce(active_per_month.active_customer_count, 0) as active_customer_count,

@@ -78,15 +78,27 @@ items_per_order as (
 
 payments_per_order as (
 
+    -- Money in the order's own currency only: amounts of different currencies are never added up.
+    -- What came in another is an item of payment_open_items.
     select
-        order_id,
+        payments.order_id,
         count(*) as payment_count,
-        sum(received_amount) as paid_amount,
-        sum(refunded_amount) as refunded_amount,
-        min(paid_at) filter (where is_received) as first_paid_at,
-        max(paid_at) filter (where is_received) as last_paid_at
+        sum(payments.received_amount) filter (
+            where payments.currency_code = orders.currency_code
+        ) as paid_amount,
+        sum(payments.refunded_amount) filter (
+            where payments.currency_code = orders.currency_code
+        ) as refunded_amount,
+        min(payments.paid_at) filter (
+            where payments.is_received and payments.currency_code = orders.currency_code
+        ) as first_paid_at,
+        max(payments.paid_at) filter (
+            where payments.is_received and payments.currency_code = orders.currency_code
+        ) as last_paid_at
     from payments
-    group by order_id
+    inner join orders
+        on payments.order_id = orders.order_id
+    group by payments.order_id
 
 ),
 

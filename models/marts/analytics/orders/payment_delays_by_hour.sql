@@ -20,18 +20,16 @@ final as (
         payments.payment_method,
 
         -- numerics
-        floor(extract(epoch from payments.paid_at - orders.ordered_at) / 3600)::integer
+        floor(extract(epoch from payments.paid_at - orders.ordered_at) / 3600)::bigint
             as delay_hours,
         count(*) as payment_count,
         count(*) filter (where payments.is_late) as late_count
     from payments
     inner join orders
-        on
-            payments.customer_id = orders.customer_id
-            and payments.order_id = orders.order_id
+        on payments.order_id = orders.order_id
     group by
         payments.payment_method,
-        floor(extract(epoch from payments.paid_at - orders.ordered_at) / 3600)::integer
+        floor(extract(epoch from payments.paid_at - orders.ordered_at) / 3600)::bigint
 
 )
 

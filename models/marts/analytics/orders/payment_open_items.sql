@@ -11,7 +11,20 @@ orders as (
 payments as (
 
     select * from {{ ref('fct_payments') }}
-    where not has_order and is_received
+    where is_received or refunded_amount <> 0
+
+),
+
+-- Money that no order counts: its order is not there, or is in another currency.
+uncounted_payments as (
+
+    select payments.*
+    from payments
+    left join orders
+        on
+            payments.order_id = orders.order_id
+            and payments.currency_code = orders.currency_code
+    where orders.order_id is null
 
 ),
 
@@ -28,6 +41,8 @@ balances as (
             when is_revenue and order_status <> 'refunded' then order_amount else 0
         end as expected_amount,
         is_revenue,
+        true as has_order,
+        true as is_counted_in_order,
         order_date as opened_date
     from orders
     union all
@@ -40,8 +55,10 @@ balances as (
         sum(refunded_amount) as refunded_amount,
         0 as expected_amount,
         false as is_revenue,
+        bool_or(has_order) as has_order,
+        false as is_counted_in_order,
         min(payment_date) as opened_date
-    from payments
+    from uncounted_payments
     group by
         order_id,
         currency_code
@@ -59,7 +76,8 @@ final as (
         order_status,
         currency_code,
         case
-            when order_status is null then 'no_order'
+            when not has_order then 'no_order'
+            when not is_counted_in_order then 'other_currency'
             when paid_amount - refunded_amount > expected_amount and expected_amount > 0
                 then 'overpaid'
             when paid_amount - refunded_amount > expected_amount and is_revenue

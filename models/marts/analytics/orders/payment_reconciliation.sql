@@ -6,6 +6,13 @@ orders as (
 
 ),
 
+payments as (
+
+    select * from {{ ref('fct_payments') }}
+    where is_received or refunded_amount <> 0
+
+),
+
 open_items as (
 
     select * from {{ ref('payment_open_items') }}
@@ -40,12 +47,43 @@ open_items_per_month as (
         count(*) filter (where item_kind = 'refund_missing') as refund_missing_order_count,
         count(*) filter (where item_kind = 'paid_not_due') as paid_not_due_order_count,
         count(*) filter (where item_kind = 'no_order') as orderless_count,
-        count(*) filter (where item_kind <> 'no_order') as open_order_count,
-        coalesce(sum(paid_amount) filter (where item_kind = 'no_order'), 0)
-            as orderless_paid_amount,
-        coalesce(sum(refunded_amount) filter (where item_kind = 'no_order'), 0)
-            as orderless_refunded_amount
+        count(*) filter (where item_kind = 'other_currency') as other_currency_count,
+        count(*) filter (where item_kind not in ('no_order', 'other_currency')) as open_order_count
     from open_items
+    group by
+        currency_code,
+        date_trunc('month', opened_date::timestamp)::date
+
+),
+
+-- Money that no order counts, also where it went back and opens no item: by the day the item has.
+uncounted_payments as (
+
+    select
+        payments.currency_code,
+        sum(payments.received_amount) as paid_amount,
+        sum(payments.refunded_amount) as refunded_amount,
+        min(payments.payment_date) as opened_date
+    from payments
+    left join orders
+        on
+            payments.order_id = orders.order_id
+            and payments.currency_code = orders.currency_code
+    where orders.order_id is null
+    group by
+        payments.order_id,
+        payments.currency_code
+
+),
+
+uncounted_per_month as (
+
+    select
+        currency_code,
+        date_trunc('month', opened_date::timestamp)::date as month_start_date,
+        sum(paid_amount) as paid_amount,
+        sum(refunded_amount) as refunded_amount
+    from uncounted_payments
     group by
         currency_code,
         date_trunc('month', opened_date::timestamp)::date
@@ -63,6 +101,11 @@ months as (
         currency_code,
         month_start_date
     from open_items_per_month
+    union distinct
+    select
+        currency_code,
+        month_start_date
+    from uncounted_per_month
 
 ),
 
@@ -78,12 +121,13 @@ combined as (
         coalesce(open_items_per_month.refund_missing_order_count, 0) as refund_missing_order_count,
         coalesce(open_items_per_month.paid_not_due_order_count, 0) as paid_not_due_order_count,
         coalesce(open_items_per_month.orderless_count, 0) as orderless_count,
+        coalesce(open_items_per_month.other_currency_count, 0) as other_currency_count,
         coalesce(open_items_per_month.open_order_count, 0) as open_order_count,
         coalesce(orders_per_month.expected_amount, 0) as expected_amount,
         coalesce(orders_per_month.paid_amount, 0)
-        + coalesce(open_items_per_month.orderless_paid_amount, 0) as paid_amount,
+        + coalesce(uncounted_per_month.paid_amount, 0) as paid_amount,
         coalesce(orders_per_month.refunded_amount, 0)
-        + coalesce(open_items_per_month.orderless_refunded_amount, 0) as refunded_amount
+        + coalesce(uncounted_per_month.refunded_amount, 0) as refunded_amount
     from months
     left join orders_per_month
         on
@@ -93,6 +137,10 @@ combined as (
         on
             months.currency_code = open_items_per_month.currency_code
             and months.month_start_date = open_items_per_month.month_start_date
+    left join uncounted_per_month
+        on
+            months.currency_code = uncounted_per_month.currency_code
+            and months.month_start_date = uncounted_per_month.month_start_date
 
 ),
 
@@ -111,6 +159,7 @@ final as (
         refund_missing_order_count,
         paid_not_due_order_count,
         orderless_count,
+        other_currency_count,
         expected_amount::numeric(18, 2) as expected_amount,
         paid_amount::numeric(18, 2) as paid_amount,
         refunded_amount::numeric(18, 2) as refunded_amount,

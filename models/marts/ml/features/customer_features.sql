@@ -145,7 +145,8 @@ orders_per_customer as (
             sum(item_count) filter (where order_age <= interval '365 days'), 0
         )::bigint as item_count_365d,
         -- Ties go to the first code in the alphabet.
-        mode() within group (order by currency_code) as currency_code,
+        mode() within group (order by currency_code collate "C")
+            collate "default" as currency_code,
         max(ordered_at) as last_ordered_at
     from known_orders
     group by
@@ -283,7 +284,8 @@ final as (
         coalesce(reviews_per_customer.review_count_365d, 0) as review_count_365d,
         coalesce(views_per_customer.view_count_30d, 0) as view_count_30d,
         coalesce(views_per_customer.view_count_90d, 0) as view_count_90d,
-        due.as_of_date - (due.registered_at at time zone 'UTC')::date as days_since_registration,
+        greatest(due.as_of_date - (due.registered_at at time zone 'UTC')::date, 0)
+            as days_since_registration,
         due.as_of_date - (orders_per_customer.last_ordered_at at time zone 'UTC')::date
             as days_since_last_order,
 

@@ -37,11 +37,13 @@ dates as materialized (
     select
         as_of_dates.as_of_date,
         as_of_dates.as_of_at,
-        as_of_dates.as_of_at + interval '{{ var("churn_horizon_days") }} days' as horizon_end_at,
+        -- In hours: days depend on the session's time zone where its clock changes.
+        as_of_dates.as_of_at + interval '{{ var("churn_horizon_days") * 24 }} hours'
+            as horizon_end_at,
         {{ is_new_as_of_date('as_of_dates.as_of_date') }} as is_new
     from as_of_dates
     where
-        as_of_dates.as_of_at + interval '{{ var("churn_horizon_days") }} days'
+        as_of_dates.as_of_at + interval '{{ var("churn_horizon_days") * 24 }} hours'
         <= as_of_dates.data_end_at
 
 ),
