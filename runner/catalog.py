@@ -123,11 +123,15 @@ order by 1
 
 @dataclass(frozen=True)
 class Erased:
-    """People whose values are read as nulls: the source's column with their key, and salted SHA-256 hashes of keys."""
+    """People whose values are read as nulls: the source's column with their key, and salted SHA-256 hashes of keys.
+
+    `forms` are the expressions, of the column `{}`, whose text is hashed.
+    """
 
     person_column: str
     salt: str
     hashes: tuple[str, ...]
+    forms: tuple[str, ...]
 
 
 @dataclass(frozen=True)

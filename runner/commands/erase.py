@@ -5,22 +5,24 @@ from __future__ import annotations
 import json
 from contextlib import closing
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-import psycopg2
 import typer
 
 from runner.commands.load import new_run_id
 from runner.connect import connect, explained
-from runner.erase.engine import Erasure, erase_person
-from runner.erase.places import find_places
-from runner.erase.search import files_that_hold
+from runner.contract import read_contract
+from runner.erase.engine import erase_person, forget_statistics, note_files
+from runner.erase.places import plan_of
+from runner.erase.suppression import folds_case
+from runner.errors import UnreachableError
+from runner.load.sessions import set_lock_timeout
 from runner.load.state import recorded_run
 from runner.manifest import read_manifest
-from runner.settings import Settings, load_settings
+from runner.settings import Connection, Settings, load_settings
 
-# What the project writes that may quote data, below its folder.
-_FOLDERS = ("target/reports", "target/haven", "logs")
+# Where the project writes what may quote data.
+_FOLDERS = ("target", "logs")
 
 
 def erase(
@@ -34,16 +36,21 @@ def erase(
 ) -> None:
     """Erase a person: raw, snapshots, marts, failing rows, logs and reports; later loads leave them out."""
     settings = load_settings(project_dir)
-    places = find_places(read_manifest(settings), kind)
+    manifest = read_manifest(settings)
+    plan = plan_of(manifest, kind)
     source, warehouse = settings.connection("source"), settings.connection("warehouse")
     run_id = new_run_id()
     with recorded_run(source, warehouse, run_id=run_id, command="erase") as record:
+        plan["is_folded"] = _folds_case(source, manifest, kind)
         name = f"haven erase {run_id}"
         with closing(connect(warehouse, application_name=name)) as session, explained():
-            done = erase_person(session, places, key, run_id=run_id, is_dry_run=dry_run)
-            _remove_files(settings, done, is_dry_run=dry_run)
-            if done.removed_files and not dry_run:
-                _note_files(session, run_id, len(done.removed_files))
+            set_lock_timeout(session, settings.whole_number("HAVEN_LOCK_TIMEOUT", 60))
+            done = erase_person(session, plan, key, run_id=run_id, is_dry_run=dry_run)
+            # After the commit: whenever this is killed, the next call finds what it left.
+            done.removed_files = _remove_files(settings, is_dry_run=dry_run)
+            if not dry_run:
+                note_files(session, run_id, len(done.removed_files))
+                forget_statistics(session, done)
         record.is_ok = True
     if as_json:
         typer.echo(json.dumps({**done.as_dict(), "dry_run": dry_run, "run_id": run_id}))
@@ -51,25 +58,41 @@ def erase(
     would = "would be " if dry_run else ""
     for table, rows in done.changed.items():
         typer.echo(f"{table:<40} {rows:>8,} rows {would}changed")
-    for path in done.removed_files:
-        typer.echo(f"{path} {would}removed (`haven report` writes reports anew)")
-    if not done.changed and not done.removed_files:
-        typer.echo("nothing of this person was left")
+    if done.removed_files:
+        typer.echo(
+            f"{len(done.removed_files)} files in target and logs {would}removed (builds write them anew)"
+        )
+    if not done.changed:
+        typer.echo(
+            f"no row that the project knows {'holds' if dry_run else 'held'} anything of this person any more"
+        )
     for task in done.tasks:
         typer.echo(f"to do: {task}")
 
 
-def _remove_files(settings: Settings, done: Erasure, *, is_dry_run: bool) -> None:
-    """Remove the project's files that quote the person."""
-    for folder in _FOLDERS:
-        for path in files_that_hold(settings.project_dir / folder, done.values):
-            done.removed_files.append(str(path.relative_to(settings.project_dir)))
-            if not is_dry_run:
-                path.unlink()
+def _folds_case(source: Connection, manifest: dict[str, Any], kind: str) -> bool:
+    """Return whether the source takes two spellings of this kind's key for one; False if it cannot be asked."""
+    try:
+        with closing(connect(source)) as session, session.cursor() as cursor:
+            return any(
+                folds_case(cursor, spec, spec.person[1])
+                for spec in read_contract(manifest).tables
+                if spec.person and spec.person[0] == kind
+            )
+    except UnreachableError:
+        return False
 
 
-def _note_files(session: psycopg2.extensions.connection, run_id: str, count: int) -> None:
-    with session, session.cursor() as cursor:
-        cursor.execute(
-            "update ops.erasures set removed_files = %s where run_id = %s", (count, run_id)
-        )
+def _remove_files(settings: Settings, *, is_dry_run: bool) -> list[str]:
+    """Remove whatever dbt and reports have written in the project: any of it may quote any person."""
+    project = settings.project_dir
+    files = [
+        path
+        for folder in _FOLDERS
+        for path in sorted((project / folder).rglob("*"))
+        if path.is_symlink() or not path.is_dir()
+    ]
+    if not is_dry_run:
+        for path in files:
+            path.unlink(missing_ok=True)
+    return [str(path.relative_to(project)) for path in files]

@@ -1,59 +1,13 @@
-"""Where the project's YAML says that people are: tables with a `meta.person` column and what is erased there."""
+"""Where the project's YAML says that people are, and what comes from there: the plan that erase.sql works by."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from typing import Any
-
-from psycopg2 import sql
-from psycopg2.extensions import cursor as PgCursor
 
 from runner.errors import ConfigError
 
-_COPIES = """
-select pg_namespace.nspname, pg_class.relname, keys.attname,
-    (
-        select array_agg(held.attname::text order by held.attnum)
-        from pg_attribute as held
-        where held.attrelid = pg_class.oid and held.attnum > 0 and held.attname = any(%(columns)s)
-    ) as columns
-from pg_class
-inner join pg_namespace on pg_class.relnamespace = pg_namespace.oid
-inner join pg_attribute as keys on pg_class.oid = keys.attrelid
-where pg_class.relkind in ('r', 'p') and not pg_class.relispartition
-    and pg_class.relpersistence <> 't'
-    and pg_namespace.nspname <> all(%(raw_schemas)s)
-    and pg_namespace.nspname not in ('pg_catalog', 'information_schema')
-    and keys.attname = any(%(keys)s) and keys.attnum > 0
-    and keys.atttypid = any(
-        select originals.atttypid from pg_attribute as originals
-        where originals.attrelid = to_regclass(%(original)s) and originals.attname = %(original_key)s
-    )
-order by 1, 2
-"""
-
-
-@dataclass(frozen=True)
-class Place:
-    """A table that holds a kind of person: the column with their key, and the columns that are erased.
-
-    `names` are those of the columns that hold people's names. `is_raw`: the loader fills it.
-    """
-
-    label: str
-    schema: str
-    table: str
-    person_kind: str
-    person_column: str
-    columns: tuple[str, ...]
-    names: tuple[str, ...]
-    is_raw: bool
-
-    @property
-    def name(self) -> sql.Identifier:
-        """Return the table's quoted name."""
-        return sql.Identifier(self.schema, self.table)
+Node = Mapping[str, Any]
 
 
 def column_meta(column: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -87,76 +41,82 @@ def person_of(
     return kind, key, erased
 
 
-def find_places(manifest: Mapping[str, Any], kind: str) -> list[Place]:
-    """Return every place of people of this kind, raw first.
+def plan_of(manifest: Mapping[str, Any], kind: str) -> dict[str, Any]:
+    """Return what erase.sql has to know about people of this kind, by lineage: as JSON takes it.
+
+    `relations` are all that dbt knows; `keys` and `columns` those of all places together. A place is what the YAML
+    marks; `below` is made from one, with its `inputs` of any depth and which of their columns are keys of the person.
 
     Raises ConfigError if the YAML knows no such kind, or names two people in one table.
     """
-    nodes: Iterable[Mapping[str, Any]] = [
-        *manifest["sources"].values(),
-        *manifest["nodes"].values(),
-    ]
-    places = []
-    kinds = set()
-    for node in nodes:
-        try:
-            found = person_of(node.get("columns") or {})
-        except ConfigError as error:
-            raise ConfigError(f"{node['original_file_path']}: {node['name']}: {error}") from None
-        if found is None:
-            continue
-        kinds.add(found[0])
-        if found[0] == kind and found[2]:
-            is_raw = node["resource_type"] == "source"
-            table = node["identifier"] if is_raw else node["alias"]
-            names = tuple(
-                name for name in found[2] if column_meta(node["columns"][name]).get("pii") == "name"
-            )
-            places.append(
-                Place(
-                    f"{node['schema']}.{table}",
-                    node["schema"],
-                    table,
-                    *found,
-                    names=names,
-                    is_raw=is_raw,
-                )
-            )
+    nodes: dict[str, Node] = {**manifest["sources"], **manifest["nodes"]}
+    people = {name: _person(node) for name, node in nodes.items()}
+    places = {name: found for name, found in people.items() if found and found[0] == kind}
     if not places:
-        known = ", ".join(sorted(kinds)) or "none: mark the key's column with `meta.person`"
-        raise ConfigError(f"the YAML knows no person of kind {kind!r}; known: {known}")
-    return places
-
-
-def copies_of(cursor: PgCursor, places: Sequence[Place]) -> list[Place]:
-    """Return the tables that no YAML names but that have a person's key and marked columns, by their names.
-
-    Such are a developer's schemas, what models keep of their changes, and failing rows of tests. Raises psycopg2.Error.
-    """
-    first = places[0]
-    known = {(place.schema, place.table) for place in places}
-    names = {name for place in places for name in place.names}
-    cursor.execute(
-        _COPIES,
-        {
-            "columns": sorted({name for place in places for name in place.columns}),
-            "keys": sorted({place.person_column for place in places}),
-            "raw_schemas": sorted({place.schema for place in places if place.is_raw}),
-            "original": first.name.as_string(cursor),
-            "original_key": first.person_column,
-        },
-    )
-    return [
-        Place(
-            f"{schema}.{table}",
-            schema,
-            table,
-            first.person_kind,
-            key,
-            tuple(columns),
-            tuple(name for name in columns if name in names),
-            is_raw=False,
+        known = sorted({found[0] for found in people.values() if found})
+        raise ConfigError(
+            f"the YAML knows no person of kind {kind!r}; known: "
+            f"{', '.join(known) or 'none: mark the key column with `meta.person`'}"
         )
-        for schema, table, key, columns in cursor.fetchall()
-        if columns and (schema, table) not in known
-    ]
+    below = _reached(manifest["child_map"], places) - set(places)
+    columns: dict[str, str] = {}
+    for name, (_, _, erased) in places.items():
+        columns |= {column: _pii(nodes[name], column) for column in erased}
+    above = {name: _reached(manifest["parent_map"], [name]) & set(nodes) for name in below}
+    keys = {name: [place[1]] for name, place in places.items()} | {
+        name: sorted({places[place][1] for place in above[name] & set(places)}) for name in below
+    }
+    return {
+        "kind": kind,
+        "keys": sorted({place[1] for place in places.values()}),
+        "columns": columns,
+        "relations": [
+            {
+                "schema": node["schema"],
+                "name": _relation_name(node),
+                "layer": (node.get("config") or {}).get("schema"),
+                "role": "place" if name in places else "below" if name in below else "other",
+                "is_raw": node["resource_type"] == "source" and node["schema"] != "ops",
+                "is_ours": node["package_name"] == "elementary"
+                or node["schema"] == "ops"
+                or (node["resource_type"] == "test" and name in below),
+                "keys": keys.get(name, []),
+                "columns": {column: _pii(node, column) for column in places[name][2]}
+                if name in places
+                else columns,
+                "inputs": {
+                    f'"{nodes[other]["schema"]}"."{_relation_name(nodes[other])}"': keys.get(
+                        other, []
+                    )
+                    for other in sorted(above.get(name, ()))
+                },
+            }
+            for name, node in nodes.items()
+        ],
+    }
+
+
+def _relation_name(node: Node) -> str:
+    return str(node.get("identifier") or node.get("alias") or node["name"])
+
+
+def _person(node: Node) -> tuple[str, str, tuple[str, ...]] | None:
+    try:
+        return person_of(node.get("columns") or {})
+    except ConfigError as error:
+        raise ConfigError(f"{node['original_file_path']}: {node['name']}: {error}") from None
+
+
+def _pii(node: Node, column: str) -> str:
+    return str(column_meta(node["columns"][column]).get("pii") or "")
+
+
+def _reached(edges: Mapping[str, Iterable[str]], start: Iterable[str]) -> set[str]:
+    """Return what can be reached from `start`, without it unless an edge leads back."""
+    found: set[str] = set()
+    waiting = list(start)
+    while waiting:
+        new = set(edges.get(waiting.pop(), ())) - found
+        found |= new
+        waiting += new
+    return found

@@ -119,7 +119,7 @@ def plan_table(
                 f"{spec.file}: table {spec.label}: column {name!r} is needed as key or watermark "
                 "but left out by `columns` or `exclude`"
             )
-    columns = suppressed(columns, spec, key, warehouse)
+    columns = suppressed(columns, spec, key, warehouse, source)
     raw = read_table(warehouse, spec.raw_schema, spec.raw_table)
     check_key(spec, key, found, raw)
     if spec.retention_column:

@@ -16,6 +16,7 @@ import psycopg2
 from psycopg2.extensions import connection as PgConnection
 from psycopg2.extensions import cursor as PgCursor
 
+from runner.access.owner import as_owner
 from runner.connect import connect, explained
 from runner.errors import HavenError, LockedError, UnreachableError
 from runner.load.faults import Backoff
@@ -85,10 +86,13 @@ def check_still_ours(cursor: PgCursor, run_id: str) -> None:
 
     Raises LockedError if it has happened.
     """
-    cursor.execute(
-        "select from ops.runs where run_id = %s and status = 'running' for share", (run_id,)
+    row = as_owner(
+        cursor,
+        "ops.runs",
+        "select to_jsonb(run_id) from ops.runs where run_id = %s and status = 'running' for share",
+        (run_id,),
     )
-    if cursor.fetchone() is None:
+    if row is None:
         raise LockedError(f"run {run_id} lost its lock and another run has taken over")
 
 
@@ -133,6 +137,8 @@ class RunRecord:
 
     def _take(self, session: PgConnection) -> None:
         with explained():
+            with session, session.cursor() as cursor:
+                cursor.execute("set search_path to pg_catalog, pg_temp")
             prepare(session)
             with session, session.cursor() as cursor:
                 # After a broken connection the server may not have noticed yet that we are gone. Only the backend
@@ -154,12 +160,16 @@ class RunRecord:
 
     def _begin(self, cursor: PgCursor) -> None:
         # Who holds the lock is alone: a run that still says so was killed.
-        cursor.execute(
+        as_owner(
+            cursor,
+            "ops.runs",
             "update ops.runs set status = 'failed', finished_at = now() "
             "where source = %s and status = 'running' and run_id <> %s",
             (self.source.place, self.run_id),
         )
-        cursor.execute(
+        as_owner(
+            cursor,
+            "ops.runs",
             "insert into ops.runs (run_id, source, command, status, loading_from) "
             "select %s, %s, %s, 'running', last_value from ops.load_id_seq "
             "on conflict do nothing",  # the answer to an earlier try's commit was lost
@@ -177,8 +187,11 @@ class RunRecord:
             if session is None:
                 return
             with session, session.cursor() as cursor:
-                cursor.execute(
-                    "update ops.runs set loading_from = null where run_id = %s", (self.run_id,)
+                as_owner(
+                    cursor,
+                    "ops.runs",
+                    "update ops.runs set loading_from = null where run_id = %s",
+                    (self.run_id,),
                 )
 
     def end(self) -> None:
@@ -191,7 +204,9 @@ class RunRecord:
             return
         with closing(self._session) as session, suppress(psycopg2.Error):
             with session, session.cursor() as cursor:
-                cursor.execute(
+                as_owner(
+                    cursor,
+                    "ops.runs",
                     "update ops.runs set status = %s, finished_at = clock_timestamp(), "
                     "loading_from = null, summary = %s where run_id = %s and status = 'running'",
                     ("ok" if self.is_ok else "failed", json.dumps(self.summary), self.run_id),

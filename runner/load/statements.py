@@ -35,13 +35,18 @@ def _selected(column: Column) -> sql.Composable:
     """Return a select list's item: the column in its raw type, null for people who were erased."""
     if column.erased is None:
         return _in_raw_type(column)
-    return sql.SQL(
-        "case when encode(sha256(convert_to({salt} || {person}::text, 'UTF8')), 'hex') = any({hashes}::text[]) "
-        "then null else {value}::{kind} end as {name}"
-    ).format(
-        salt=sql.Literal(column.erased.salt),
-        person=sql.Identifier(column.erased.person_column),
-        hashes=sql.Literal(list(column.erased.hashes)),
+    hashed = [
+        sql.SQL(
+            "encode(sha256(convert_to({salt} || {key}, 'UTF8')), 'hex') = any({hashes}::text[])"
+        ).format(
+            salt=sql.Literal(column.erased.salt),
+            key=sql.SQL(form).format(sql.Identifier(column.erased.person_column)),
+            hashes=sql.Literal(list(column.erased.hashes)),
+        )
+        for form in column.erased.forms
+    ]
+    return sql.SQL("case when {hit} then null else {value}::{kind} end as {name}").format(
+        hit=sql.SQL(" or ").join(hashed),
         value=_value(column),
         kind=sql.SQL(column.raw_type),
         name=sql.Identifier(column.name),
