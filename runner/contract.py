@@ -21,7 +21,7 @@ DEFAULT_LOOKBACK = "15 minutes"
 DEFAULT_TIMEOUT = "2 hours"
 KEYS = (
     "strategy", "primary_key", "watermark", "lookback", "deletes", "columns", "exclude",
-    "source_schema", "source_table", "timeout",
+    "source_schema", "source_table", "timeout", "watermark_timezone",
 )  # fmt: skip
 
 
@@ -43,6 +43,8 @@ class TableSpec:
     columns: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     timeout: str = DEFAULT_TIMEOUT
+    # Of a watermark without a zone; None: as sessions have it in the source.
+    watermark_timezone: str | None = None
     file: str = ""
     # Kind of person, the column with their key, and the columns that are personal (runner/erase).
     person: tuple[str, str, tuple[str, ...]] | None = None
@@ -152,6 +154,7 @@ def _table(node: Mapping[str, Any], load: Mapping[str, Any]) -> TableSpec:
         columns=_names(load, "columns"),
         exclude=_names(load, "exclude"),
         timeout=str(load.get("timeout", DEFAULT_TIMEOUT)),
+        watermark_timezone=_zone(load.get("watermark_timezone")),
         file=node["original_file_path"],
         person=person_of(node.get("columns") or {}),
         retention_column=retention_column(node),
@@ -163,6 +166,12 @@ def _one_of(load: Mapping[str, Any], key: str, allowed: Sequence[str], default: 
     if value not in allowed:
         raise ConfigError(f"unknown {key} {value!r}: it must be one of {', '.join(allowed)}")
     return str(value)
+
+
+def _zone(value: object) -> str | None:
+    if value is not None and (not isinstance(value, str) or not value.strip()):
+        raise ConfigError(f"watermark_timezone must be the name of a time zone, not {value!r}")
+    return value
 
 
 def _names(load: Mapping[str, Any], key: str) -> tuple[str, ...]:

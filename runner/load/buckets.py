@@ -7,6 +7,7 @@ sum as it was has a chance of 2^-64.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -23,17 +24,31 @@ BUCKETS = 4096
 PROBE = (
     "select hash_array_extended(array['\\x'::bytea, '\\x68617665'::bytea, "
     "decode(repeat('c3a9', 40), 'hex')], 7), hashint8extended(-3, 7), uuid_hash_extended("
-    "'00112233-4455-6677-8899-aabbccddeeff'::uuid, 7)"
+    "'00112233-4455-6677-8899-aabbccddeeff'::uuid, 7), hash_numeric_extended(-12.30, 7), "
+    "hashfloat8extended(date_part('epoch', '2026-01-02 03:04:05.678901+00'::timestamptz), 7)"
 )
+_PRECISION = re.compile(r"\([^)]*\)")
 _FAST = "hash_array_extended(array[record_send(row({value}))], {seed})"
 _PORTABLE = "(('x' || substr(md5(record_send(row({value}))), 1, 16))::bit(64)::bigint # {seed})"
 _NO_SEED = sql.SQL("0::bigint")
-# Keys of these types are hashed three times as fast by functions of their own.
+_FLOAT = "hashfloat8extended({value}::double precision, {seed})"
+# A double tells microseconds apart, and is faster than the binary form.
+_TIME = "hashfloat8extended(date_part('epoch', {value}), {seed})"
+# Values of these types are hashed up to three times as fast by functions of their own.
 _FAST_KEYS = {
     "smallint": "hashint8extended({value}::bigint, {seed})",
     "integer": "hashint8extended({value}::bigint, {seed})",
     "bigint": "hashint8extended({value}, {seed})",
     "uuid": "uuid_hash_extended({value}, {seed})",
+}
+_FAST_MARKS = {
+    **_FAST_KEYS,
+    "numeric": "hash_numeric_extended({value}, {seed})",
+    "real": _FLOAT,
+    "double precision": _FLOAT,
+    "date": _TIME,
+    "timestamp without time zone": _TIME,
+    "timestamp with time zone": _TIME,
 }
 
 
@@ -55,6 +70,14 @@ class Hashing:
             # A key that is null (a view may have one) lands in a bucket like any other.
             digest = sql.SQL("coalesce({}, 0)").format(self._hash(form, value, digest))
         return digest
+
+    def marked_key(self, relation: str, key: Sequence[Column], mark: Column) -> sql.Composable:
+        """Return the 64-bit hash of the key and the watermark of `relation`."""
+        digest = self.key(relation, key)
+        form = _FAST_MARKS.get(_PRECISION.sub("", mark.raw_type), _FAST)
+        (value,) = key_values(relation, [mark])
+        hashed = self._hash(form if self.is_fast else _PORTABLE, value, digest)
+        return sql.SQL("coalesce({}, {})").format(hashed, digest)
 
     def bucket(self, relation: str, key: Sequence[Column]) -> sql.Composed:
         """Return the number of the bucket that a key of `relation` falls into."""
@@ -145,14 +168,17 @@ def comparing(
     warehouse_rows: sql.Composable,
     key: Sequence[Column],
     columns: Sequence[Column] = (),
+    mark: Column | None = None,
 ) -> Iterator[Callable[[], Comparison]]:
-    """Compare two queries that give rows of the same columns; without `columns`, which keys there are.
+    """Compare two queries that give rows of the same columns; without `columns`, which keys there are, with which mark.
 
     The source starts on its rows at once; calling what is yielded has the warehouse scan its own, and gives the result.
     Raises psycopg2.Error.
     """
     hashing = common_hashing(source, warehouse)
     digest = hashing.key("compared", key)
+    if mark is not None:
+        digest = hashing.marked_key("compared", key, mark)
     if columns:
         digest = hashing.row([sql.Identifier("compared", column.name) for column in columns])
 

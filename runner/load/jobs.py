@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 
 import psycopg2
 from psycopg2 import sql
@@ -25,14 +24,12 @@ from runner.load.table import load_table
 class Job:
     """Everything the workers of one round share.
 
-    `hold` makes sure that the run still has its lock, `on_bytes` and `on_retry` tell of progress; `bound` is the
-    highest watermark that may be stored.
+    `hold` makes sure that the run still has its lock, `on_bytes` and `on_retry` tell of progress.
     """
 
     pool: Pool
     request: LoadRequest
     run_id: str
-    bound: datetime
     hold: Callable[[], None]
     on_bytes: Callable[[str, int], None]
     on_retry: Callable[[str, str, float], None]
@@ -57,7 +54,6 @@ class Job:
                         target,
                         run_id=self.run_id,
                         load_id=load_id,
-                        bound=self.bound,
                         parts=parts,
                         on_bytes=lambda count: self.on_bytes(plan.spec.label, count),
                     )

@@ -16,6 +16,8 @@ from runner.load.plan import TablePlan
 
 # A smaller table is sooner copied than hashed.
 HASHED_FROM_BYTES = 16 << 20
+# More keys than these are not named one by one: the rows of their buckets are read.
+MOST_NAMED = 10_000
 
 
 class Counts(NamedTuple):
@@ -30,10 +32,11 @@ class Counts(NamedTuple):
 class _Scope(NamedTuple):
     """What has to be looked at: the source's rows, the condition on raw's (`target`), and how many rows were hashed.
 
-    `is_equal` says that the hashes leave nothing to look at.
+    `rows` is the same of the source with all columns. `is_equal` says that the hashes leave nothing to look at.
     """
 
     query: sql.Composable
+    rows: sql.Composable
     among: sql.Composable = sql.SQL("true")
     hashed: int = 0
     is_equal: bool = False
@@ -80,6 +83,7 @@ class _Merge:
         self.raw, self.names, self.key = plan.raw, plan.names, plan.key
         types = {column.name: column for column in plan.columns}
         self.key_columns = [types[name] for name in plan.key]
+        self.mark = types.get(plan.spec.watermark or "")
         self.is_hashed = bool(plan.key) and plan.size_bytes >= HASHED_FROM_BYTES
 
     def run(self) -> Counts:
@@ -91,7 +95,7 @@ class _Merge:
         read = self._stage(statements.STAGE, self.plan.condition)
         if not self.plan.is_sweeping:
             return Counts(read, *self._upsert(statements.STAGE), 0)
-        with self._comparing(self.key, self.key_columns, by_row=False) as compare:
+        with self._comparing(by_row=False) as compare:
             # The source looks at its keys meanwhile.
             inserted, updated = self._upsert(statements.STAGE)
             scope = compare()
@@ -136,7 +140,7 @@ class _Merge:
             )
             rows = self._copy(query, self.raw, (*self.names, *statements.STAMPS))
             return Counts(rows, rows, 0, 0)
-        with self._comparing(self.names, self.plan.columns, by_row=True) as compare:
+        with self._comparing(by_row=True) as compare:
             scope = compare()
         if scope.is_equal:
             return Counts(scope.hashed, 0, 0, 0)
@@ -156,48 +160,67 @@ class _Merge:
         return Counts(scope.hashed or staged, inserted, updated, deleted)
 
     def _sweep(self, scope: _Scope) -> Counts:
-        """Compare which keys there are; mark what is gone, fetch what came behind the watermark."""
+        """Compare keys and their marks; note what is gone, fetch what came or changed behind the watermark."""
         if scope.is_equal:
             return Counts(0, 0, 0, 0)
-        self.warehouse.execute(statements.create_stage(statements.KEYS, self.raw, self.key))
-        self._copy(scope.query, statements.KEYS, self.key)
+        names = tuple(column.name for column in self._swept())
+        self.warehouse.execute(statements.create_stage(statements.KEYS, self.raw, names))
+        self._copy(scope.query, statements.KEYS, names)
         deleted = self._execute(
             merge_statements.tombstone(self.raw, self.key, self.load_id, scope.among)
         )
-        self.warehouse.execute(merge_statements.missing_keys(self.raw, self.key))
-        values = self.warehouse.fetchone()
-        if values is None or values[0] is None:
+        self.warehouse.execute(
+            merge_statements.missing_keys(self.raw, self.key, names[len(self.key) :], MOST_NAMED)
+        )
+        ((count, *values),) = self.warehouse.fetchall()
+        if not count:
             return Counts(0, 0, 0, deleted)
         self.warehouse.execute(statements.create_stage(statements.FOUND, self.raw, self.names))
-        condition = statements.key_condition(self.key_columns, values)
-        read = self._stage(statements.FOUND, condition)
+        if count > MOST_NAMED:
+            read = self._copy(scope.rows, statements.FOUND, self.names)
+        else:
+            condition = statements.key_condition(self.key_columns, values)
+            read = self._stage(statements.FOUND, condition)
         inserted, updated = self._upsert(statements.FOUND)
         return Counts(read, inserted, updated, deleted)
 
+    def _swept(self) -> list[Column]:
+        """Return the columns that a sweep compares: the key, and the watermark if it is not in there."""
+        is_apart = self.mark is not None and self.mark not in self.key_columns
+        return [*self.key_columns, *([self.mark] if self.mark and is_apart else [])]
+
     @contextmanager
-    def _comparing(
-        self, names: Sequence[str], columns: Sequence[Column], *, by_row: bool
-    ) -> Iterator[Callable[[], _Scope]]:
-        """Compare hashes of rows, or only which keys there are, if the table is worth it; give what is left.
+    def _comparing(self, *, by_row: bool) -> Iterator[Callable[[], _Scope]]:
+        """Compare hashes of rows, or only of keys and marks, if the table is worth it; give what is left.
 
         The source begins at once, the warehouse when what is yielded is called.
         """
+        columns: Sequence[Column] = self.plan.columns if by_row else self._swept()
         query = statements.select_source(self.plan.source, columns)
         if not self.is_hashed:
-            yield lambda: _Scope(query)
+            yield lambda: _Scope(query, self._rows())
             return
-        live = statements.raw_rows(self.raw, names)
-        hashed = columns if by_row else ()
+        live = statements.raw_rows(self.raw, [column.name for column in columns])
         with buckets.comparing(
-            self.source, query, self.warehouse, live, self.key_columns, hashed
+            self.source,
+            query,
+            self.warehouse,
+            live,
+            self.key_columns,
+            columns if by_row else (),
+            self.mark,
         ) as compare:
             yield lambda: self._scope(query, compare())
 
+    def _rows(self) -> sql.Composable:
+        return statements.select_source(self.plan.source, self.plan.columns)
+
     def _scope(self, query: sql.Composable, found: buckets.Comparison) -> _Scope:
         if not found.is_worthwhile:
-            return _Scope(query, hashed=found.source_rows)
+            return _Scope(query, self._rows(), hashed=found.source_rows)
         return _Scope(
             found.of_source(query, self.key_columns),
+            found.of_source(self._rows(), self.key_columns),
             found.condition("target", self.key_columns),
             found.source_rows,
             is_equal=not found.buckets,

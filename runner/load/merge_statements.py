@@ -146,19 +146,35 @@ def tombstone(
     )
 
 
-def missing_keys(raw: sql.Identifier, key: Sequence[str]) -> sql.Composed:
-    """Return the query for keys of the source that are not live in raw, as text arrays.
+def missing_keys(
+    raw: sql.Identifier, key: Sequence[str], mark: Sequence[str], most: int
+) -> sql.Composed:
+    """Return the query for keys of the source that are not live in raw with that mark: how many, and text arrays.
 
-    These are rows that were committed behind the watermark, or came back from a deletion.
+    These are rows that were committed behind the watermark, were set back, or came back from a deletion. The arrays
+    hold `most` keys at most.
     """
     return sql.SQL(
-        "select {arrays} from {keys} as present where not exists ("
-        "select from {raw} as target where {same} and target._deleted_at is null)"
+        "with missing as (select {columns} from {keys} as present where not exists ("
+        "select from {raw} as target where {same} and target._deleted_at is null)) "
+        "select (select count(*) from missing), {arrays} from (select * from missing limit {most}) as named"
     ).format(
+        columns=column_list(key, "present"),
         arrays=sql.SQL(", ").join(
-            sql.SQL("array_agg({}::text)").format(sql.Identifier("present", name)) for name in key
+            sql.SQL("array_agg({}::text)").format(sql.Identifier("named", name)) for name in key
         ),
         keys=KEYS,
         raw=raw,
-        same=_same_key("target", "present", key),
+        same=sql.SQL(" and ").join(
+            [
+                _same_key("target", "present", key),
+                *(
+                    sql.SQL("{} is not distinct from {}").format(
+                        sql.Identifier("target", name), sql.Identifier("present", name)
+                    )
+                    for name in mark
+                ),
+            ]
+        ),
+        most=sql.Literal(most),
     )

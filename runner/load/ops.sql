@@ -71,6 +71,10 @@ create table if not exists ops.watermarks (
     primary key (source_name, table_name)
 );
 
+-- Null until a mark is known to be safe; `candidates` are marks that wait for transactions of the source to end.
+alter table ops.watermarks alter column watermark drop not null;
+alter table ops.watermarks add column if not exists candidates jsonb not null default '[]';
+
 create table if not exists ops.schema_changes (
     schema_change_id bigint generated always as identity primary key,
     load_id bigint not null,
@@ -96,6 +100,10 @@ comment on table ops.table_loads is 'One row per load of one table; an ok row co
 comment on table ops.load_parts is 'Parts of first loads under way; empty when no load runs.';
 comment on table ops.circuit_breakers is 'Sources whose last runs could not reach them, and when they are tried again.';
 comment on table ops.watermarks is 'How far each incremental table has been read.';
+comment on column ops.watermarks.watermark is
+'No row up to it can still appear in the source; null while the first transactions that might write one are open.';
+comment on column ops.watermarks.candidates is
+'Marks that are safe once the transactions they name have ended (docs/decisions/0020).';
 comment on table ops.schema_changes is
 'Changes of the source''s columns that raw followed, each noted once, in the transaction of the load that met it.';
 comment on column ops.schema_changes.old_type is 'Type in raw before; null for an added column.';

@@ -30,7 +30,7 @@ class TableOutcome:
     """What happened to one table; rows are counts, `seconds` is wall time, `exit_code` 0 means well.
 
     `rows_unchanged` counts rows that were read again and found to be the same; `tries` is above 1 if a connection
-    broke and the table was loaded again.
+    broke and the table was loaded again; `note` says why more was read than asked.
     """
 
     table: str
@@ -47,6 +47,7 @@ class TableOutcome:
     seconds: float = 0.0
     tries: int = 1
     load_id: int | None = None
+    note: str | None = None
     error: str | None = None
     exit_code: int = 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from psycopg2 import sql
@@ -15,15 +16,9 @@ from runner.erase.suppression import suppressed
 from runner.errors import ConfigError, DataError, HavenError
 from runner.load.columns import check_columns, check_key, chosen_columns
 from runner.load.drift import Drift, find_drift, noted_changes
+from runner.load.marks import MARK_TYPES, TIME_TYPES, Probed
 from runner.load.outcome import LoadRequest, Mode, TableOutcome
-from runner.load.reading import (
-    NUMBER_TYPES,
-    TIME_TYPES,
-    kept_from,
-    reading,
-    stored_watermark,
-    timeout,
-)
+from runner.load.reading import kept_from, reading, stored_watermark, timeout
 
 # PostgreSQL 17, as server_version_num counts.
 _INFINITE_INTERVALS = 170000
@@ -34,7 +29,7 @@ class TablePlan:
     """What one load will do. `condition` limits the rows read (None: all); `is_sweeping` compares keys.
 
     `drift` is how raw's columns must change before. The whole load may take `timeout_s` seconds. `kept_from`: rows
-    that are older, by the retention's column, are not there for the loader.
+    that are older, by the retention's column, are not there for the loader. `probed` is what is known of its marks.
     """
 
     spec: TableSpec
@@ -50,6 +45,7 @@ class TablePlan:
     size_bytes: int
     timeout_s: float
     kept_from: str | None = None
+    probed: Probed | None = None
 
     @property
     def table(self) -> sql.Identifier:
@@ -78,13 +74,27 @@ class TablePlan:
         return tuple(column.name for column in self.columns)
 
     @property
+    def note(self) -> str | None:
+        """Return why the load reads more than was asked for, if it does."""
+        if self.mode != "full" or self.probed is None or not self.probed.is_below:
+            return None
+        return (
+            f"the source's highest {self.spec.watermark} ({self.probed.highest or 'none'}) is below the stored mark "
+            f"({self.watermark_from}): reading the whole table"
+        )
+
+    @property
     def is_time(self) -> bool:
         """Return whether the watermark is a time, so that a time can bound it."""
         return (self.watermark_type or "").startswith(TIME_TYPES)
 
 
 def plan_table(
-    source: PgCursor, warehouse: PgCursor, spec: TableSpec, request: LoadRequest
+    source: PgCursor,
+    warehouse: PgCursor,
+    spec: TableSpec,
+    request: LoadRequest,
+    probed: Probed | None = None,
 ) -> TablePlan:
     """Return the plan for one table.
 
@@ -128,7 +138,7 @@ def plan_table(
     if spec.watermark:
         check_columns(spec, found, "watermark", (spec.watermark,))
         watermark_type = found.type_of(spec.watermark)
-        if not watermark_type.startswith(TIME_TYPES + NUMBER_TYPES):
+        if not watermark_type.startswith(MARK_TYPES):
             raise ConfigError(
                 f"{spec.file}: table {spec.label}: watermark {spec.watermark!r} has type "
                 f"{watermark_type}; it must be a timestamp, a date or a number"
@@ -136,7 +146,7 @@ def plan_table(
     noted = noted_changes(warehouse, spec) if raw else {}
     drift = find_drift(spec, columns, key, raw, noted)
     stored = stored_watermark(warehouse, spec) if raw else None
-    mode, condition = reading(source, spec, request, raw, stored, watermark_type)
+    mode, condition = reading(source, spec, request, raw, stored, watermark_type, probed)
     return TablePlan(
         spec=spec,
         mode=mode,
@@ -151,6 +161,7 @@ def plan_table(
         size_bytes=found.size_bytes,
         timeout_s=timeout(source, spec),
         kept_from=kept_from(warehouse, spec),
+        probed=probed,
     )
 
 
@@ -167,7 +178,11 @@ def _where_it_went(source: PgCursor, spec: TableSpec) -> str:
 
 
 def plan_all(
-    contract: Contract, source: PgConnection, warehouse: PgConnection, request: LoadRequest
+    contract: Contract,
+    source: PgConnection,
+    warehouse: PgConnection,
+    request: LoadRequest,
+    marks: Mapping[str, Probed] | None = None,
 ) -> tuple[list[TablePlan], list[TableOutcome]]:
     """Return the plans of all tables, and the outcomes of those that cannot be loaded. Moves nothing."""
     plans: list[TablePlan] = []
@@ -182,7 +197,8 @@ def plan_all(
                 cursor.execute("savepoint plan")
             try:
                 with explained():
-                    plans.append(plan_table(origin, target, spec, request))
+                    probed = (marks or {}).get(spec.label)
+                    plans.append(plan_table(origin, target, spec, request, probed))
             except HavenError as error:
                 if is_connection_error(error):
                     raise

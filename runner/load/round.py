@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import datetime
 
 import psycopg2
 from psycopg2 import sql
@@ -19,6 +18,7 @@ from runner.errors import HavenError
 from runner.load.breaker import Breaker
 from runner.load.faults import SnapshotLost
 from runner.load.jobs import Job, SplitLoad
+from runner.load.marks import read_marks
 from runner.load.outcome import LoadRequest, TableOutcome
 from runner.load.plan import TablePlan, not_planned, plan_all
 from runner.load.sessions import Pair, Pool, set_lock_timeout
@@ -41,14 +41,6 @@ class Listener:
     on_done: Callable[[TableOutcome], None] = lambda outcome: None
     on_retry: Callable[[str, str, float], None] = lambda what, reason, wait_s: None
     on_loaded: Callable[[str, Sequence[TableOutcome]], None] = lambda snapshot, outcomes: None
-
-
-@dataclass(frozen=True)
-class _Snapshot:
-    """A source snapshot that other sessions can join, and the watermark bound that goes with it."""
-
-    name: str
-    bound: datetime
 
 
 @dataclass
@@ -91,7 +83,7 @@ class Round:
         pool = Pool(
             self.source,
             self.warehouse,
-            snapshot=snapshot.name,
+            snapshot=snapshot,
             keeper=keeper,
             run_id=self.run.run_id,
             lock_timeout_s=self.request.lock_timeout_s,
@@ -100,7 +92,6 @@ class Round:
             pool=pool,
             request=self.request,
             run_id=self.run.run_id,
-            bound=snapshot.bound,
             hold=self.run.hold,
             on_bytes=self.listener.on_bytes,
             on_retry=self.listener.on_retry,
@@ -123,7 +114,7 @@ class Round:
             # It was idle while the workers went on, each over its own broken connections.
             with closing(connect(self.warehouse, application_name=self.name)) as again:
                 self._finish(again)
-        self.listener.on_loaded(snapshot.name, list(self.outcomes.values()))
+        self.listener.on_loaded(snapshot, list(self.outcomes.values()))
 
     def _finish(self, control: PgConnection) -> None:
         drop_leftovers(control, self.run.run_id)
@@ -132,15 +123,18 @@ class Round:
 
     def _begin(
         self, control: PgConnection, keeper: PgConnection
-    ) -> tuple[_Snapshot, list[TablePlan], list[TableOutcome]]:
+    ) -> tuple[str, list[TablePlan], list[TableOutcome]]:
         """Start the snapshot and plan, in a thread: libpq, waiting for a lock, would not hear of Ctrl-C."""
         pair = Pair(keeper, control)
 
-        def work() -> tuple[_Snapshot, list[TablePlan], list[TableOutcome]]:
+        def work() -> tuple[str, list[TablePlan], list[TableOutcome]]:
             try:
+                # Before the snapshot: whatever is found to have ended by then is seen by it.
+                keeper.autocommit = True
+                marks = read_marks(keeper, control, self.contract.tables)
                 snapshot = _export_snapshot(keeper)
                 drop_leftovers(control, self.run.run_id)
-                plans, failures = plan_all(self.contract, keeper, control, self.request)
+                plans, failures = plan_all(self.contract, keeper, control, self.request, marks)
                 _create_schemas(control, {plan.spec.raw_schema for plan in plans})
                 return snapshot, plans, failures
             finally:
@@ -218,28 +212,11 @@ def _create_schemas(warehouse: PgConnection, names: set[str]) -> None:
                 cursor.execute(sql.SQL("create schema {}").format(sql.Identifier(name)))
 
 
-def _export_snapshot(session: PgConnection) -> _Snapshot:
-    """Start the run's read-only snapshot in `session`, which must stay open for as long as it is used.
-
-    The bound is read BEFORE the snapshot is taken: a transaction that is open now may commit rows with a time as
-    old as its start, one that starts later cannot write an older one.
-    """
-    session.set_session(isolation_level=ISOLATION_LEVEL_REPEATABLE_READ, readonly=True)
-    with session, session.cursor() as cursor:
-        cursor.execute(
-            """
-            select least(
-                clock_timestamp(),
-                (
-                    select min(xact_start) from pg_stat_activity
-                    where pid <> pg_backend_pid() and datname = current_database()
-                        and backend_type = 'client backend'
-                ),
-                (select min(prepared) from pg_prepared_xacts)
-            )
-            """
-        )
-        bound: datetime = cursor.fetchone()[0]  # type: ignore[index]
+def _export_snapshot(session: PgConnection) -> str:
+    """Start the run's read-only snapshot in `session`, which must stay open while it is used; return its name."""
+    session.set_session(
+        isolation_level=ISOLATION_LEVEL_REPEATABLE_READ, readonly=True, autocommit=False
+    )
     cursor = session.cursor()
     cursor.execute("select pg_export_snapshot()")
-    return _Snapshot(name=cursor.fetchone()[0], bound=bound)  # type: ignore[index]
+    return str(cursor.fetchone()[0])  # type: ignore[index]

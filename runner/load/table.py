@@ -7,19 +7,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
 
 from psycopg2 import sql
 from psycopg2.extensions import cursor as PgCursor
+from psycopg2.extras import Json
 
+from runner import log
 from runner.contract import TableSpec
 from runner.load import statements
 from runner.load.copy import copy_rows
 from runner.load.drift import apply_drift, note_backfill
+from runner.load.marks import Probed
 from runner.load.merge import merge
 from runner.load.outcome import TableOutcome
 from runner.load.plan import TablePlan
+from runner.load.reading import bare
 from runner.load.split import take_over
 from runner.load.state import check_still_ours
 
@@ -37,34 +39,27 @@ def load_table(
     *,
     run_id: str,
     load_id: int,
-    bound: datetime,
     parts: int = 0,
     on_bytes: Callable[[int], None] = lambda count: None,
 ) -> TableOutcome:
     """Carry out `plan` and return its counts.
 
-    `bound` is the time before which no open source transaction started: the watermark never passes it, so a row
-    that commits late with an older time is still read next time. `parts` is how many parts of a first load
-    are in its hidden table already (0: it is not split).
+    `parts` is how many parts of a first load are in its hidden table already (0: it is not split).
 
     Raises psycopg2.Error, DataError or LockedError; the caller rolls back.
     """
     started = time.monotonic()
+    if plan.note:
+        log.info(f"  {plan.spec.label}: {plan.note}", table=plan.spec.label)
     if plan.mode == "first":
-        read, highest = _first(plan, source, warehouse, load_id, parts, on_bytes)
+        read = _first(plan, source, warehouse, load_id, parts, on_bytes)
         inserted, updated, deleted = read, 0, 0
     else:
         apply_drift(plan.drift, plan.spec, warehouse, load_id=load_id, mode=plan.mode)
         read, inserted, updated, deleted = merge(plan, source, warehouse, load_id, on_bytes)
-        # A full load that compares hashes stages only what differs.
-        highest = (
-            _highest(plan, source, plan.source)
-            if plan.mode == "full"
-            else _highest(plan, warehouse, statements.STAGE)
-        )
     if plan.mode in ("first", "full"):
         note_backfill(plan.spec, warehouse)
-    watermark = _advance_watermark(plan, warehouse, load_id, highest, bound)
+    watermark = _advance_watermark(plan, warehouse, load_id)
     outcome = TableOutcome(
         table=plan.spec.label,
         strategy=plan.spec.strategy,
@@ -78,6 +73,7 @@ def load_table(
         watermark_to=watermark,
         seconds=round(time.monotonic() - started, 3),
         load_id=load_id,
+        note=plan.note,
     )
     record(plan.spec, warehouse, outcome, run_id, load_id)
     check_still_ours(warehouse, run_id)
@@ -91,8 +87,8 @@ def _first(
     load_id: int,
     parts: int,
     on_bytes: Callable[[int], None],
-) -> tuple[int, str | None]:
-    """Make the raw table and fill it; return the rows read and the highest watermark among them.
+) -> int:
+    """Make the raw table and fill it; return the rows read.
 
     All that is not the source's comes after the rows, which is faster.
     """
@@ -104,57 +100,43 @@ def _first(
         read = copy_rows(
             source, query, warehouse, plan.raw, plan.names, freeze=True, on_bytes=on_bytes
         )
-    # The source, idle now, looks for the watermark (in an index, if it has one) while the warehouse sorts.
-    with ThreadPoolExecutor(max_workers=1) as aside:
-        highest = aside.submit(_highest, plan, source, plan.source)
-        warehouse.execute(_MORE_MEMORY)
-        for statement in statements.finish_raw(plan.raw, plan.key, load_id):
-            warehouse.execute(statement)
-        warehouse.execute(sql.SQL("analyze {}").format(plan.raw))
-    return read, highest.result()
+    warehouse.execute(_MORE_MEMORY)
+    for statement in statements.finish_raw(plan.raw, plan.key, load_id):
+        warehouse.execute(statement)
+    warehouse.execute(sql.SQL("analyze {}").format(plan.raw))
+    return read
 
 
-def _highest(plan: TablePlan, cursor: PgCursor, relation: sql.Composable) -> str | None:
-    """Return the highest watermark in `relation` as text, or None if it has none."""
-    if plan.spec.watermark is None:
-        return None
-    column = sql.Identifier(plan.spec.watermark)
-    cursor.execute(sql.SQL("select max({})::text from {}").format(column, relation))
-    row = cursor.fetchone()
-    return row[0] if row else None
+def _advance_watermark(plan: TablePlan, warehouse: PgCursor, load_id: int) -> str | None:
+    """Store and return the highest mark that is safe by now; a backfill leaves it alone.
 
-
-def _advance_watermark(
-    plan: TablePlan, warehouse: PgCursor, load_id: int, highest: str | None, bound: datetime
-) -> str | None:
-    """Store and return `highest`, capped by `bound`, never below the last; a backfill leaves it alone."""
-    spec = plan.spec
+    A load that has read everything stores what it saw, even if that is lower than the last mark.
+    """
+    spec, probed = plan.spec, plan.probed or Probed()
     if spec.watermark is None or plan.mode == "backfill":
         return plan.watermark_from
-    kind = sql.SQL(plan.watermark_type or "")
-    watermark: sql.Composable = sql.SQL("greatest({}::{kind}, {}::{kind})").format(
-        sql.Literal(highest), sql.Literal(plan.watermark_from), kind=kind
-    )
-    if plan.is_time:
-        # `least` passes over a null: without any row there is no watermark, rather than the bound.
-        watermark = sql.SQL(
-            "case when {0} is not null then least({0}, {1}::timestamptz::{2}) end"
-        ).format(watermark, sql.Literal(bound), kind)
+    marks = [plan.watermark_from, probed.settled, probed.mark]
+    if plan.mode in ("first", "full") and (probed.is_below or probed.mark is not None):
+        marks = [probed.mark]
+    kind = sql.SQL(bare(plan.watermark_type or ""))
     warehouse.execute(
         sql.SQL(
             "insert into ops.watermarks "
-            "(source_name, table_name, watermark_column, watermark, load_id) "
-            "select %(source)s, %(table)s, %(column)s, highest.value::text, %(load_id)s "
-            "from (select {} as value) as highest where highest.value is not null "
+            "(source_name, table_name, watermark_column, watermark, load_id, candidates) "
+            "values (%(source)s, %(table)s, %(column)s, greatest({})::text, %(load_id)s, "
+            "coalesce(%(waiting)s::jsonb, '[]')) "
             "on conflict (source_name, table_name) do update set "
             "watermark_column = excluded.watermark_column, watermark = excluded.watermark, "
-            "load_id = excluded.load_id, updated_at = now() returning watermark"
-        ).format(watermark),
+            "load_id = excluded.load_id, updated_at = now(), "
+            # A table that could not be looked at keeps those it has.
+            "candidates = coalesce(%(waiting)s::jsonb, watermarks.candidates) returning watermark"
+        ).format(sql.SQL(", ").join(sql.SQL("{}::{}").format(sql.Literal(m), kind) for m in marks)),
         {
             "source": spec.source_name,
             "table": spec.name,
             "column": spec.watermark,
             "load_id": load_id,
+            "waiting": Json([c.as_dict() for c in probed.waiting]) if plan.probed else None,
         },
     )
     row = warehouse.fetchone()

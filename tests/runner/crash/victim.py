@@ -9,7 +9,6 @@ import json
 import sys
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
 from typing import Any
 
 from psycopg2.extensions import cursor as PgCursor
@@ -98,11 +97,9 @@ def break_watermarks(warehouse: Connection) -> None:
     """Make the loader commit each watermark in a transaction of its own, before the rows' one."""
     original = table._advance_watermark
 
-    def apart(
-        plan: TablePlan, _: PgCursor, load_id: int, highest: str | None, bound: datetime
-    ) -> str | None:
+    def apart(plan: TablePlan, _: PgCursor, load_id: int) -> str | None:
         with closing(connect(warehouse)) as session, session, session.cursor() as cursor:
-            return original(plan, cursor, load_id, highest, bound)
+            return original(plan, cursor, load_id)
 
     table._advance_watermark = apart
 
