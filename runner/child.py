@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -144,6 +145,8 @@ def main() -> None:
     os.dup2(nothing, 0)
     os.close(nothing)
     del sys.argv[0]
+    # dbt's package imports its own main module, which Python warns of.
+    warnings.filterwarnings("ignore", category=RuntimeWarning, module="runpy")
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 
 

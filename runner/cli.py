@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from runner import log
+from runner.commands.options import ListsLikeDbt
 from runner.errors import HavenError
 
 # Command and the module it is in, in the order that --help shows.
@@ -33,6 +34,8 @@ _COMMANDS = {
     "erase": "erase",
     "retain": "retain",
 }
+# Those with options that take several values, and no positional arguments.
+_LISTS_LIKE_DBT = ("run", "report")
 
 
 class _Commands(TyperGroup):
@@ -51,7 +54,8 @@ class _Commands(TyperGroup):
             group = getattr(module, "app", None)
             if group is None:
                 group = typer.Typer(add_completion=False)
-                group.command()(getattr(module, cmd_name))
+                takes_lists = cmd_name in _LISTS_LIKE_DBT
+                group.command(cls=ListsLikeDbt if takes_lists else None)(getattr(module, cmd_name))
             command = typer.main.get_command(group)
             command.name = cmd_name
             self.add_command(command)

@@ -224,5 +224,6 @@ def as_haven_error(error: psycopg2.Error) -> HavenError:
     for kind, sign, advice in _ADVICE:
         if isinstance(error, kind) and sign in text:
             return DataError(f"{text}: {advice}")
-    detail = error.diag.message_detail
-    return DataError(f"{text} ({' '.join(detail.split())})" if detail else text)
+    more = [error.diag.message_detail, error.diag.message_hint]
+    said = "; ".join(" ".join(one.split()) for one in more if one)
+    return DataError(f"{text} ({said})" if said else text)

@@ -9,10 +9,12 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from runner.erase.places import person_of
 from runner.errors import ConfigError
+from runner.misplaced import misplaced
 from runner.retain.policy import retention_column
 
 STRATEGIES = ("full", "incremental")
@@ -94,17 +96,23 @@ class Contract:
         )
 
 
-def read_contract(manifest: Mapping[str, Any]) -> Contract:
-    """Return the contract in dbt's manifest. Raises ConfigError if nothing in it is to be loaded."""
+def read_contract(manifest: Mapping[str, Any], project_dir: Path | None = None) -> Contract:
+    """Return the contract in dbt's manifest; with `project_dir`, what its YAML says in the wrong place is a problem.
+
+    Raises ConfigError if nothing is to be loaded.
+    """
+    wrong = misplaced(manifest, project_dir, KEYS) if project_dir else {}
     tables: list[TableSpec] = []
     problems: list[Problem] = []
     for node in manifest["sources"].values():
         of_source = (node.get("source_meta") or {}).get("load")
         of_table = (node.get("meta") or (node.get("config") or {}).get("meta") or {}).get("load")
-        if of_source is None and of_table is None:
-            continue
         label = f"{node['source_name']}.{node['name']}"
+        if of_source is None and of_table is None and label not in wrong:
+            continue
         try:
+            if label in wrong:
+                raise ConfigError(wrong[label])
             tables.append(_table(node, _mapping(of_source) | _mapping(of_table)))
         except ConfigError as error:
             problems.append(Problem(label, f"{node['original_file_path']}: table {label}: {error}"))

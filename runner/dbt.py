@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,11 @@ from runner.errors import ConfigError, DataError
 from runner.settings import target_folder
 
 _MODULE = "dbt.cli.main"
+_TIME = re.compile(r"^(\x1b\[[0-9;]*m)*\d\d:\d\d:\d\d(\.\d+)? *(\[\w+ *\])?[ :]*")
+_NOTICES = (
+    "Running with", "Registered", "Encountered an error", "Unable to do partial parsing", "Error uploading artifacts",
+)  # fmt: skip
+_MESSAGE_LINES = 40
 # Settings that say where and how to work, never what the project is.
 _NOT_PARSED = (
     "HAVEN_SOURCE_", "HAVEN_WAREHOUSE_", "HAVEN_TRANSFORMER_", "HAVEN_MASK_", "HAVEN_HOME",
@@ -27,6 +33,27 @@ class DbtOutcome:
 
     returncode: int
     output: str
+
+
+def dbt_message(output: str, project_dir: Path) -> str:
+    """Return what dbt says is wrong, on its own lines: without time stamps, notices and tracebacks.
+
+    A YAML file is named with its folder, which dbt leaves out.
+    """
+    lines = [_TIME.sub("", line).rstrip() for line in output.splitlines()]
+    starts = [at for at, line in enumerate(lines) if line.startswith("Encountered an error")]
+    kept = [
+        line for line in lines[starts[-1] if starts else 0 :]
+        if line.strip() and not line.startswith(_NOTICES)
+    ]  # fmt: skip
+    if any(line.startswith("Traceback (most recent") for line in kept):
+        kept = kept[-1:]
+    text = "\n".join(kept[:_MESSAGE_LINES]) or "no output; run `dbt parse` to see why"
+    for name in re.findall(r"Error reading [\w-]+: (\S+) - ", text):
+        found = [path for path in project_dir.glob(f"*/{name}") if "dbt_packages" not in path.parts]
+        if len(found) == 1:
+            text = text.replace(f": {name} - ", f": {found[0].relative_to(project_dir)} - ")
+    return text
 
 
 def run_dbt(

@@ -8,7 +8,7 @@ from typing import Any
 
 from runner import log
 from runner.artifacts.files import read_artifact
-from runner.dbt import mark_file, parsed_for, run_dbt
+from runner.dbt import dbt_message, mark_file, parsed_for, run_dbt
 from runner.errors import ConfigError
 from runner.settings import Settings
 
@@ -36,7 +36,7 @@ def read_manifest(settings: Settings) -> dict[str, Any]:
         log.info("dbt parses the project, as its files have changed")
     outcome = run_dbt(["parse", "--quiet"], project_dir=project, env=env)
     if outcome.returncode != 0:
-        raise ConfigError(f"dbt cannot parse the project: {_essence(outcome.output)}")
+        raise ConfigError(f"dbt cannot parse the project: {dbt_message(outcome.output, project)}")
     return read_artifact(path, "delete it and try again")
 
 
@@ -50,10 +50,3 @@ def _newest_change(project: Path) -> float:
                 newest = max(newest, os.stat(os.path.join(folder, name)).st_mtime)  # noqa: PTH116, PTH118 (thousands of files)
         newest = max(newest, Path(folder).stat().st_mtime)  # a deleted or moved file
     return newest
-
-
-def _essence(output: str) -> str:
-    """Return dbt's error on one line, without time stamps and the traceback."""
-    lines = [line.split("  ", 1)[-1].strip() for line in output.splitlines() if line.strip()]
-    lines = [line for line in lines if not line.startswith(("Running with", "Registered"))]
-    return " ".join(lines)[:800] or "no output; run `dbt parse` to see why"

@@ -36,8 +36,14 @@
 
 {% macro _mask_hash(column_name) %}
     {#- The key is read by the function, when the query runs: it never is in compiled SQL or a log.
-        Where the operator has not made the function (`haven access`), nothing is shown. -#}
-    {% if run_query("select to_regprocedure('privacy.pseudonym(text)') is not null")[0][0] %}
+        Where the operator has not made the function (`haven access`), or whoever builds may not call
+        it (a developer), nothing is shown. -#}
+    {% if run_query(
+        "select exists (select from pg_catalog.pg_proc inner join pg_catalog.pg_namespace "
+        ~ "on pg_proc.pronamespace = pg_namespace.oid where pg_namespace.nspname = 'privacy' "
+        ~ "and pg_proc.proname = 'pseudonym' and has_schema_privilege(pg_namespace.oid, 'usage') "
+        ~ "and has_function_privilege(pg_proc.oid, 'execute'))"
+    )[0][0] %}
         {{ return('privacy.pseudonym(lower(trim(' ~ column_name ~ ')))') }}
     {% endif %}
     {{ return('null::text') }}

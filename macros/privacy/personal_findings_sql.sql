@@ -1,6 +1,16 @@
-{% macro readable_columns(roles) %}
-    {% set marks = {} %}
+{% macro personal_data_readers() %}
+    {{ return(['haven_analyst', 'haven_ml', 'haven_vendor']) }}
+{% endmacro %}
+
+{% macro readable_columns(roles, only=none) %}
+    {% set marks, granted = {}, [] %}
     {% for node in graph.nodes.values() if node.resource_type in ['model', 'seed', 'snapshot'] %}
+        {#- What the project grants is readable, in dev and before `haven access` too. -#}
+        {% set grants = node.config.get('grants') or {} %}
+        {% set grantees = grants.get('select') or [] %}
+        {% for role in ([grantees] if grantees is string else grantees) if role in roles %}
+            {% do granted.append(node.schema ~ '.' ~ node.alias) %}
+        {% endfor %}
         {% for column in node.columns.values() %}
             {% set meta = column.get('config', {}).get('meta') or column.get('meta') or {} %}
             {% if 'pii' in meta or 'mask' in meta %}
@@ -8,8 +18,17 @@
             {% endif %}
         {% endfor %}
     {% endfor %}
+    {% for source in graph.sources.values() %}
+        {% for column in source.columns.values() %}
+            {% set meta = column.get('config', {}).get('meta') or column.get('meta') or {} %}
+            {% if meta.get('pii') %}
+                {% do marks.update({('raw_masked.' ~ source.identifier ~ '.' ~ column.name): {'pii': meta.pii, 'mask': 'null'}}) %}
+            {% endif %}
+        {% endfor %}
+    {% endfor %}
     {% set found = [] %}
-    {#- Without the tables that dbt has for a moment while it builds other models. -#}
+    {#- Without the tables that dbt has for a moment while it builds other models. Readers are the
+        roles and who inherits from one of them, unless it is one of the makers too. -#}
     {% for row in run_query(
         "select pg_namespace.nspname, pg_class.relname, pg_attribute.attname, "
         ~ "format_type(pg_attribute.atttypid, null), "
@@ -24,10 +43,19 @@
         ~ "and pg_namespace.nspname !~ '^pg_(toast|temp)' "
         ~ "and pg_class.relname !~ '__dbt_(tmp|backup)' "
         ~ "and format_type(pg_attribute.atttypid, null) ~ '^(text|character|jsonb?|citext|name|xml)' "
-        ~ "and exists (select from pg_catalog.pg_roles where pg_roles.rolname in ('"
+        ~ "and " ~ is_of_this_target('pg_namespace.nspname') ~ " "
+        ~ ("and pg_namespace.nspname || '.' || pg_class.relname in ('" ~ only | join("', '") ~ "') " if only else "")
+        ~ "and (pg_namespace.nspname || '.' || pg_class.relname in ('" ~ granted | join("', '") ~ "') "
+        ~ "or exists (select from pg_catalog.pg_roles where (pg_roles.rolname in ('"
         ~ roles | join("', '") ~ "') "
+        ~ "or not pg_roles.rolsuper "
+        ~ "and exists (select from pg_catalog.pg_roles as readers where readers.rolname in ('"
+        ~ roles | join("', '") ~ "') and pg_has_role(pg_roles.oid, readers.oid, 'usage')) "
+        ~ "and not exists (select from pg_catalog.pg_roles as makers "
+        ~ "where makers.rolname in ('haven_loader', 'haven_transformer') "
+        ~ "and pg_has_role(pg_roles.oid, makers.oid, 'usage'))) "
         ~ "and has_schema_privilege(pg_roles.oid, pg_namespace.oid, 'usage') "
-        ~ "and has_column_privilege(pg_roles.oid, pg_class.oid, pg_attribute.attnum, 'select')) "
+        ~ "and has_column_privilege(pg_roles.oid, pg_class.oid, pg_attribute.attnum, 'select'))) "
         ~ "order by 1, 2, pg_attribute.attnum"
     ) %}
         {% do found.append({
@@ -39,7 +67,7 @@
     {{ return(found) }}
 {% endmacro %}
 
-{% macro personal_findings_sql(roles) %}
+{% macro personal_findings_sql(roles, only=none) %}
     {% set names = var('personal_column_names') %}
     {% set name_columns = [] %}
     {% for node in graph.nodes.values() if node.resource_type == 'model' and 'staging' in node.fqn %}
@@ -65,7 +93,7 @@
             null::text as column_name,
             null::text as reason
         where false
-        {% for found in readable_columns(roles) %}
+        {% for found in readable_columns(roles, only) %}
             {% set label = found.schema ~ '.' ~ found.relation ~ '.' ~ found.column %}
             {% set is_masked = found.meta.get('mask') in ['hash', 'partial', 'generalise', 'null'] %}
             {% set is_harmless = 'pii' in found.meta and not found.meta.get('pii') %}

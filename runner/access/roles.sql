@@ -7,7 +7,7 @@ declare
     role_name text;
 begin
     foreach role_name in array array[
-        'haven_loader', 'haven_transformer', 'haven_analyst', 'haven_ml', 'haven_vendor'
+        'haven_loader', 'haven_transformer', 'haven_analyst', 'haven_ml', 'haven_vendor', 'haven_developer'
     ] loop
         if to_regrole(role_name) is null then
             begin
@@ -27,7 +27,7 @@ begin
         current_database()
     );
     execute format(
-        'grant create, temporary on database %I to haven_loader, haven_transformer',
+        'grant connect, create, temporary on database %I to haven_loader, haven_transformer, haven_developer',
         current_database()
     );
 end
@@ -46,6 +46,7 @@ begin
         from (
             values
             ('raw', 'haven_loader'),
+            ('raw_masked', 'haven_transformer'),
             ('ops', 'haven_loader'),
             ('staging', 'haven_transformer'),
             ('intermediate', 'haven_transformer'),
@@ -113,6 +114,18 @@ grant usage on schema raw, ops to haven_transformer;
 grant usage on schema analytics, reference, quality to haven_analyst;
 grant usage on schema ml, reference to haven_ml;
 grant usage on schema vendor to haven_vendor;
+-- Who changes models: what analysts and ML see, views of raw without personal values (made by dbt's
+-- create_masked_sources), of the runner's state what models ask for; and schemas of their own.
+grant haven_analyst, haven_ml to haven_developer;
+grant usage on schema raw_masked, ops to haven_developer;
+do $$
+begin
+    if to_regclass('ops.runs') is not null then
+        grant select (status, loading_from) on ops.runs to haven_developer;
+        grant select on ops.reconciliations to haven_developer;
+    end if;
+end
+$$;
 grant select on all tables in schema raw, ops to haven_transformer;
 revoke all on all routines in schema ops from public;
 

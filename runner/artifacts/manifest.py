@@ -54,6 +54,17 @@ class Manifest:
             if node.resource_type in resource_types and node.package_name == self.project_name
         )
 
+    def downstream(self, name: str) -> tuple[Node, ...]:
+        """Return the project's models and snapshots that read the node of this name, at any distance, by name."""
+        found = {node.unique_id for node in self.nodes.values() if node.name == name}
+        readers = self.own("model", "snapshot")
+        while True:
+            more = {n.unique_id for n in readers if found.intersection(n.depends_on)} - found
+            if not more:
+                break
+            found |= more
+        return tuple(sorted((n for n in readers if n.unique_id in found), key=lambda n: n.name))
+
 
 def load_manifest(target_dir: Path) -> Manifest:
     """Read manifest.json. Raises ConfigError if it is missing, garbled or of an unknown shape."""

@@ -15,6 +15,9 @@ from runner.errors import ConfigError
 # write one too, in which every test "succeeds" without having been run.
 RESULT_COMMANDS = frozenset({"build", "test", "run", "seed", "snapshot", "retry", "clone"})
 
+# What dbt finds under this name it writes into its artifacts' `metadata.env`, without the prefix.
+RUN_ID_VARIABLE = "DBT_ENV_CUSTOM_ENV_HAVEN_RUN_ID"
+
 
 @dataclass(frozen=True)
 class NodeResult:
@@ -37,10 +40,11 @@ class NodeResult:
 
 @dataclass(frozen=True)
 class RunResults:
-    """One dbt invocation: when it ended (UTC, ISO 8601), its command line and a result per node."""
+    """One dbt invocation: when it ended (UTC, ISO 8601), its command, the `haven run` it was part of, its results."""
 
     generated_at: str
     command: str
+    run_id: str | None
     elapsed_s: float
     results: tuple[NodeResult, ...]
 
@@ -77,6 +81,7 @@ def load_run_results(target_dir: Path, manifest: Manifest) -> RunResults:
         return RunResults(
             generated_at=document["metadata"]["generated_at"],
             command=document["args"].get("invocation_command") or f"dbt {command}",
+            run_id=(document["metadata"].get("env") or {}).get("HAVEN_RUN_ID"),
             elapsed_s=float(document["elapsed_time"]),
             results=tuple(_result(entry, manifest) for entry in document["results"]),
         )

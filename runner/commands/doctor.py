@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass
+from importlib import resources
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated
@@ -16,7 +17,7 @@ import typer
 from psycopg2.extensions import cursor as PgCursor
 
 from runner.connect import connect
-from runner.contract import read_contract
+from runner.contract import Contract, read_contract
 from runner.errors import HavenError
 from runner.manifest import read_manifest
 from runner.packages.installed import read_installed
@@ -68,11 +69,12 @@ def examine(project_dir: Path | None) -> Iterator[Check]:
         yield Check("settings", False, str(error))
         return
     yield _secrets(settings)
-    yield from _database(settings, "source")
-    yield from _database(settings, "warehouse")
+    contract, yaml = _contract(settings)
+    yield from _database(settings, "source", contract)
+    yield from _database(settings, "warehouse", contract)
     yield _disk(settings.home)
     yield _packages(settings.project_dir)
-    yield _contract(settings)
+    yield yaml
 
 
 def _python() -> Check:
@@ -101,13 +103,16 @@ def _secrets(settings: Settings) -> Check:
     return Check("secrets", True, "files with passwords are private")
 
 
-def _database(settings: Settings, side: Side) -> Iterator[Check]:
+def _database(settings: Settings, side: Side, contract: Contract | None) -> Iterator[Check]:
     try:
         target = settings.connection(side)
         with closing(connect(target)) as session, session.cursor() as cursor:
             yield Check(side, True, target.label.split(" ", 1)[1])
             yield _server_version(cursor, side)
-            yield _read_privilege(cursor) if side == "source" else _write_privilege(cursor)
+            if side == "source":
+                yield _source_tables(cursor, contract)
+            else:
+                yield _write_privilege(cursor)
     except HavenError as error:
         yield Check(side, False, str(error))
 
@@ -123,24 +128,31 @@ def _server_version(cursor: PgCursor, side: Side) -> Check:
     return Check(f"{side} version", is_ok, f"PostgreSQL {text}{hint}")
 
 
-def _read_privilege(cursor: PgCursor) -> Check:
-    cursor.execute(
-        """
-        select count(*), count(*) filter (where has_table_privilege(pg_class.oid, 'select'))
-        from pg_class
-        inner join pg_namespace on pg_class.relnamespace = pg_namespace.oid
-        where pg_class.relkind in ('r', 'p')
-            and pg_namespace.nspname <> 'information_schema'
-            and pg_namespace.nspname not like 'pg\\_%'
-        """
-    )
-    total, readable = cursor.fetchone()  # type: ignore[misc]
-    if total == 0:
+def _source_tables(cursor: PgCursor, contract: Contract | None) -> Check:
+    """Look for each table of the contract, or whether there is any to read if the YAML is wrong."""
+    wanted = [
+        {
+            "label": spec.label,
+            "schema_name": spec.source_schema,
+            "table_name": spec.source_table,
+            "needed": [*spec.primary_key, *filter(None, [spec.watermark]), *spec.columns],
+            "chosen": list(spec.columns),
+            "left_out": list(spec.exclude),
+        }
+        for spec in (contract.tables if contract else ())
+    ]
+    query = resources.files("runner.commands").joinpath("source_tables.sql").read_text("utf-8")
+    cursor.execute(query, (json.dumps(wanted),))
+    found = dict(cursor.fetchall())
+    total = found.pop(None)
+    if total == "0":
         return Check("source tables", False, "the source is empty: run `haven demo init`, or point "
                      "HAVEN_SOURCE_* at your database")  # fmt: skip
-    is_ok = readable > 0
-    hint = "" if is_ok else ": grant select on them to this role"
-    return Check("source tables", is_ok, f"{readable} of {total} readable{hint}")
+    wrong = [f"{label} {problem}" for label, problem in found.items() if problem]
+    said = f"{len(wanted) - len(wrong)} of {len(wanted)} readable"
+    if wanted and len(wrong) == len(wanted):
+        said += "; is this the right database (HAVEN_SOURCE_DBNAME)?"
+    return Check("source tables", not wrong, "; ".join([said, *wrong]))
 
 
 def _write_privilege(cursor: PgCursor) -> Check:
@@ -185,11 +197,12 @@ def _packages(project_dir: Path) -> Check:
     return Check("dbt packages", True, ", ".join(f"{k} {v}" for k, v in installed.versions.items()))
 
 
-def _contract(settings: Settings) -> Check:
+def _contract(settings: Settings) -> tuple[Contract | None, Check]:
     try:
-        contract = read_contract(read_manifest(settings))
+        contract = read_contract(read_manifest(settings), settings.project_dir)
     except HavenError as error:
-        return Check("sources YAML", False, str(error))
+        return None, Check("sources YAML", False, str(error))
     if contract.problems:
-        return Check("sources YAML", False, "; ".join(p.message for p in contract.problems))
-    return Check("sources YAML", True, f"{len(contract.tables)} tables to load")
+        text = "; ".join(p.message for p in contract.problems)
+        return contract, Check("sources YAML", False, text)
+    return contract, Check("sources YAML", True, f"{len(contract.tables)} tables to load")

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from runner import log
+from runner.commands.options import ListsLikeDbt
 from runner.connect import connect, explained
 from runner.errors import ConfigError
 from runner.features.tables import find_tables
@@ -30,7 +31,7 @@ def root() -> None:
     """Keep `export` a command of its own, beside those to come."""
 
 
-@app.command()
+@app.command(cls=ListsLikeDbt)
 def export(
     model: Annotated[
         list[str] | None, typer.Option(help="Model to export; may be given again. Default: all.")
@@ -57,7 +58,7 @@ def export(
     if since and until and since >= until:
         raise ConfigError("--since must be before --until")
     if importlib.util.find_spec("pyarrow") is None:
-        raise ConfigError("Parquet needs pyarrow: `pip install 'haven-warehouse[features]'`")
+        raise ConfigError("Parquet needs pyarrow: run `make setup`, or `pip install pyarrow`")
     from runner.features.export import Window, export_table, read_only  # noqa: PLC0415 (an extra)
 
     settings = load_settings(project_dir)

@@ -110,7 +110,7 @@ def load_project(
 
     `on_loaded` gets the tables that were loaded and the source snapshot, while that can still be joined.
     """
-    contract = read_contract(read_manifest(settings)).select(tables)
+    contract = read_contract(read_manifest(settings), settings.project_dir).select(tables)
     source, warehouse = settings.connection("source"), settings.connection("warehouse")
 
     def loaded(snapshot: str, outcomes: Sequence[TableOutcome]) -> None:
@@ -125,6 +125,6 @@ def load_project(
 def _plan(
     settings: Settings, tables: Sequence[str], request: LoadRequest
 ) -> tuple[list[TablePlan], list[TableOutcome]]:
-    contract = read_contract(read_manifest(settings)).select(tables)
+    contract = read_contract(read_manifest(settings), settings.project_dir).select(tables)
     source, warehouse = settings.connection("source"), settings.connection("warehouse")
     return plan_tables(contract, source, warehouse, request)

@@ -54,7 +54,7 @@ def profile(
     manifest = read_manifest(settings)
     target = settings.target_dir
     request = ProfileRequest(
-        contract=read_contract(manifest),
+        contract=read_contract(manifest, settings.project_dir),
         manifest=manifest,
         rules=pii_rules(load_manifest(target)),
         sample_rows=sample,

@@ -45,7 +45,7 @@ def reconcile(
 ) -> None:
     """Compare source and raw row by row; name the keys and columns that differ."""
     settings = load_settings(project_dir)
-    contract = read_contract(read_manifest(settings)).select(tables or [])
+    contract = read_contract(read_manifest(settings), settings.project_dir).select(tables or [])
     source, warehouse = settings.connection("source"), settings.connection("warehouse")
     run_id = new_run_id()
     wishes = Wishes(limit=REPAIR_LIMIT if repair else NAMED_LIMIT, with_values=show_values)

@@ -389,3 +389,13 @@ create table if not exists ops.retentions (
 create index if not exists retentions_by_table on ops.retentions (schema_name, table_name, kept_from);
 
 comment on table ops.retentions is 'One row per table and call of haven retain that changed something.';
+
+-- What models in a developer's schemas ask of the runner (runner/access/roles.sql).
+do $$
+begin
+    if to_regrole('haven_developer') is not null then
+        grant select (status, loading_from) on ops.runs to haven_developer;
+        grant select on ops.reconciliations to haven_developer;
+    end if;
+end
+$$;

@@ -18,6 +18,7 @@ from runner.report.docs import write_docs
 from runner.report.elementary import installed_versions, why_not, write_elementary
 from runner.report.masking import mask_text
 from runner.report.pages import render
+from runner.report.problems import problems_of, read_summary
 from runner.report.result import ReportResult
 from runner.report.validation import write_validation
 from runner.settings import target_folder
@@ -155,6 +156,7 @@ def _write_index(
             }
         )
     path = reports / "index.html"
+    validation = _validation(reports / "validation.json")
     page = render(
         "index.html.j2",
         entries=entries,
@@ -169,7 +171,8 @@ def _write_index(
         made_at=datetime.now(UTC).isoformat(),
         target=env.get("HAVEN_TARGET", "local"),
         project=_project_name(target) or project_dir.resolve().name,
-        validation=_validation(reports / "validation.json"),
+        validation=validation,
+        problems=_problems(target, validation),
     )
     path.write_text(page, encoding="utf-8")
     return ReportResult("index", "All reports", "written", path, "links the reports")
@@ -180,6 +183,19 @@ def _project_name(target: Path) -> str | None:
         return load_manifest(target).project_name
     except ConfigError:
         return None
+
+
+def _problems(target: Path, validation: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    """Return what the index warns of: the run's problems as they are now, whatever pages could be made."""
+    try:
+        manifest = load_manifest(target)
+    except ConfigError:
+        manifest = None
+    try:
+        summary = read_summary(target / "haven" / "run_summary.json")
+    except ConfigError as error:
+        return [{"kind": "run", "name": "of an unknown name", "message": str(error), "stale": []}]
+    return problems_of(summary, manifest, shown_run=validation["run"]["id"] if validation else None)
 
 
 def _validation(path: Path) -> dict[str, Any] | None:

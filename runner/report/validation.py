@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from runner.artifacts import load_freshness, load_manifest, load_run_results
-from runner.errors import ConfigError
 from runner.report.checks import STATUSES, Check, checks_of
 from runner.report.layers import layer_rank
 from runner.report.masking import mask_text, pii_rules
 from runner.report.pages import render
+from runner.report.problems import problems_of, read_summary
 from runner.report.samples import Sample, read_samples
 
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 _LOAD_COUNTS = ("read", "inserted", "updated", "unchanged", "deleted", "rejected")
 
 
@@ -39,14 +39,17 @@ def write_validation(target_dir: Path, reports_dir: Path, env: Mapping[str, str]
     checks = checks_of(manifest, run, load_freshness(target_dir, manifest))
     password = env.get("HAVEN_WAREHOUSE_PASSWORD", "")
     secrets = (password,) if password else ()
+    summary = read_summary(target_dir / "haven" / "run_summary.json")
     made = document(
         checks,
+        problems=problems_of(summary, manifest, shown_run=run.run_id),
         samples=read_samples(checks, env=env, rules=pii_rules(manifest)),
-        loads=read_loads(target_dir / "haven" / "run_summary.json"),
+        loads=loads_of(summary),
         about={
             "project": manifest.project_name,
             "dbt_version": manifest.dbt_version,
             "run": {
+                "id": run.run_id,
                 "command": mask_text(run.command, secrets),
                 "finished_at": run.generated_at,
                 "seconds": run.elapsed_s,
@@ -65,6 +68,7 @@ def document(
     checks: Sequence[Check],
     *,
     samples: Mapping[str, Sample],
+    problems: Sequence[Mapping[str, Any]] = (),
     loads: Mapping[str, Any] | None,
     about: Mapping[str, Any],
     secrets: tuple[str, ...] = (),
@@ -72,7 +76,7 @@ def document(
     """Return the report as plain JSON values, checks in the order given."""
     counts = {status: sum(check.status == status for check in checks) for status in STATUSES}
     status = "pass"
-    if counts["fail"] or counts["error"]:
+    if counts["fail"] or counts["error"] or problems:
         status = "fail"
     elif counts["warn"]:
         status = "warn"
@@ -81,6 +85,9 @@ def document(
         "generated_at": datetime.now(UTC).isoformat(timespec="seconds"),
         **about,
         "status": status,
+        "problems": [
+            {**problem, "message": mask_text(problem["message"], secrets)} for problem in problems
+        ],
         "counts": {**counts, "total": len(checks)},
         "loads": loads,
         "checks": [_entry(check, samples.get(check.unique_id), secrets) for check in checks],
@@ -95,19 +102,10 @@ def _entry(check: Check, sample: Sample | None, secrets: tuple[str, ...]) -> dic
     return entry
 
 
-def read_loads(path: Path) -> dict[str, Any] | None:
-    """Return the last run's table loads with all keys present, or None if there was no run.
-
-    Raises ConfigError if the file is not JSON.
-    """
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+def loads_of(found: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Return the table loads of a run's summary with all keys present, or None if there was no run."""
+    if found is None:
         return None
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{path} cannot be read ({type(error).__name__}): delete it") from error
-    if not isinstance(found, dict):
-        raise ConfigError(f"{path} is not a run summary: delete it")
     tables = [entry for entry in found.get("loads") or [] if isinstance(entry, dict)]
     keys = ("table", "strategy", "mode", "seconds", "rows_per_second", "error")
     counts = tuple(f"rows_{name}" for name in _LOAD_COUNTS)

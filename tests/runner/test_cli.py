@@ -8,12 +8,16 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Annotated
 
 import pytest
+import typer
 from conftest import Databases, Done, Project, clean_environment, rows
+from typer.testing import CliRunner
 
+from runner.commands.options import ListsLikeDbt
 from runner.connect import connect
-from runner.dbt import run_dbt
+from runner.dbt import dbt_message, run_dbt
 from runner.load.state import prepare, recorded_run
 
 SOURCES = """
@@ -168,7 +172,12 @@ BAD = {
         2,
         "unknown key 'strateggy' under load: did you mean strategy?",
     ),
-    "broken YAML": (_yaml("tables:", "tables: ["), 2, "dbt cannot parse the project"),
+    "load beside the table's name": (
+        _yaml("config: {meta: {load: {strategy: full}}}\n", "load: {strategy: full}\n"),
+        2,
+        "models/sources.yml: table shop.label: `load` stands beside `name`, where nothing reads it: "
+        "it belongs under `config: {meta: {load: …}}`",
+    ),
     "dropped source table": (_no_table, 1, "the source has no table public.label"),
     "read-only warehouse": (_read_only, 3, "the warehouse is read-only"),
     "no privilege": (_no_privilege, 2, "permission denied for database"),
@@ -193,6 +202,111 @@ def test_bad_input_ends_in_one_clear_line_and_its_exit_code(shop: Project, case:
     broken = break_it(shop)
     done = broken.haven("load", expect=None)
     assert_clear(done, code, message, SECRET, shop.source.password, shop.warehouse.password)
+
+
+def test_b14_a_yaml_error_is_told_with_file_and_line(shop: Project) -> None:
+    done = _run_broken(shop, _yaml("tables:", "tables: ["))
+    assert_clear(done, 2, "error: dbt cannot parse the project: Parsing Error")
+    told = done.err[done.err.index("error: ") :]
+    assert "Error reading shop: models/sources.yml - Runtime Error" in told
+    assert "Syntax error near line 6" in told
+    assert "RuntimeWarning" not in done.err
+    assert max(len(line) for line in done.err.splitlines()) < 160
+
+
+@pytest.mark.parametrize(
+    ("output", "told"),
+    [
+        (
+            "<frozen runpy>:128: RuntimeWarning: 'x'\n19:58:41  Running with dbt=1.11\n"
+            "19:58:42  Encountered an error:\nCompilation Error in model a (models/a.sql)\n"
+            "  unexpected '}', expected ')'\n    line 1\n      select {{ foo( }}\n",
+            "Compilation Error in model a (models/a.sql)\n  unexpected '}', expected ')'\n    line 1\n"
+            "      select {{ foo( }}",
+        ),
+        (
+            "\x1b[0m19:58:42  Encountered an error:\nTraceback (most recent call last):\n  File x\nOSError: full\n",
+            "OSError: full",
+        ),
+        ("", "no output; run `dbt parse` to see why"),
+    ],
+)
+def test_b14_dbts_own_words_without_its_noise(tmp_path: Path, output: str, told: str) -> None:
+    assert dbt_message(output, tmp_path) == told
+
+
+def _run_broken(shop: Project, break_it: Callable[[Project], Project]) -> Done:
+    return break_it(shop).haven("load", expect=None)
+
+
+def test_k13_several_values_follow_one_flag_as_in_dbt() -> None:
+    seen: dict[str, object] = {}
+    one = typer.Typer()
+
+    @one.command(cls=ListsLikeDbt)
+    def run(
+        select: Annotated[list[str] | None, typer.Option("--select", "-s")] = None,
+        exclude: Annotated[list[str] | None, typer.Option()] = None,
+        full: Annotated[bool, typer.Option("--full")] = False,
+        workers: int = 2,
+    ) -> None:
+        seen.update(select=select, exclude=exclude, full=full, workers=workers)
+
+    def parsed(*args: str) -> tuple[object, ...]:
+        assert CliRunner().invoke(one, list(args)).exit_code == 0
+        return tuple(seen.values())
+
+    assert parsed("--select", "a", "b", "--full") == (["a", "b"], None, True, 2)
+    assert parsed("-s", "a+", "+b", "--exclude", "c", "d", "--workers", "3") == (
+        ["a+", "+b"], ["c", "d"], False, 3,
+    )  # fmt: skip
+    assert parsed("--select=a", "b", "--select", "c") == (["a", "b", "c"], None, False, 2)
+    assert CliRunner().invoke(one, ["a"]).exit_code == 2
+    assert CliRunner().invoke(one, ["--workers", "3", "4"]).exit_code == 2
+
+
+def test_b9_b10_b12_a_run_says_what_failed_why_and_what_is_stale(shop: Project) -> None:
+    """A table that is gone, a misspelt column, then a source that is down; on screen, in JSON and on the pages."""
+    models = shop.path / "models"
+    (models / "marts").mkdir()
+    item = "select id, updated_at_ from {{ source('shop', 'item') }} as item"
+    (models / "marts" / "items.sql").write_text(item)
+    (models / "marts" / "labels.sql").write_text("select * from {{ source('shop', 'label') }}")
+    (models / "marts" / "left_out.sql").write_text("select 1 as id")
+    shop.haven("load")
+    _no_table(shop)
+    done = shop.haven(
+        "run", "--select", "items", "labels", "--no-reconcile", "--no-reports", expect=1
+    )
+    assert "stale    without shop.label: labels" in done.out
+    assert "the source has no table public.label" in done.err
+    told = " ".join(done.out.split())
+    assert "FAILED items: Database Error in model items (models/marts/items.sql)" in told
+    assert 'column "updated_at_" does not exist' in told
+    assert 'HINT: Perhaps you meant to reference the column "item.updated_at"' in told
+    folder = shop.path / "target"
+    summary = json.loads((folder / "haven" / "run_summary.json").read_text())
+    assert (summary["status"], summary["failed"]) == ("failed", ["items"])
+    assert summary["stale"] == {"shop.label": ["labels"]}
+    assert "LINE 1" in summary["causes"]["items"] or "LINE" in summary["causes"]["items"]
+    assert summary["models"] == {"error": 1, "success": 1}
+
+    down = replace(shop, source=replace(shop.source, port=1))
+    done = down.haven("run", "--json", expect=3, HAVEN_RETRIES="0")
+    assert "nothing listens there" in done.json["error"]
+    later = json.loads((folder / "haven" / "run_summary.json").read_text())
+    assert (later["status"], later["error"]) == ("failed", done.json["error"])
+    made = json.loads((folder / "reports" / "validation.json").read_text())
+    assert (made["status"], made["run"]["id"]) == ("fail", summary["run_id"])
+    assert made["problems"][0]["kind"] == "run"
+    for name in ("index.html", "validation.html"):
+        page = (folder / "reports" / name).read_text()
+        assert f"Run <code>{later['run_id']}</code> failed." in page
+        assert f"What follows is of run <code>{summary['run_id']}</code>" in page
+
+    broken = replace(shop, source=replace(shop.source, user=""))
+    assert "HAVEN_SOURCE_USER is not set" in broken.haven("run", expect=2).err
+    assert "HAVEN_SOURCE_USER is not set" in (folder / "reports" / "index.html").read_text()
 
 
 def test_b7_a_manifest_of_other_settings_is_parsed_again(shop: Project) -> None:
@@ -290,6 +404,42 @@ def test_doctor_on_a_read_only_warehouse_and_an_empty_source(
     checks = {c["name"]: c for c in broken.haven("doctor", "--json", expect=2).json}
     assert "connect to the primary" in checks["warehouse writes"]["detail"]
     assert "the source is empty" in checks["source tables"]["detail"]
+
+
+def test_c2_doctor_looks_for_each_table_of_the_yaml(shop: Project, databases: Databases) -> None:
+    """Tables that are gone, of another database, shut, without a column, or never refreshed."""
+
+    def told(project: Project) -> str:
+        checks = project.haven("doctor", "--json", expect=2).json
+        (check,) = [check for check in checks if check["name"] == "source tables"]
+        assert not check["is_ok"]
+        return str(check["detail"])
+
+    other = databases.create("source")
+    role = f"reader_{other.dbname}"
+    with closing(connect(other)) as session:
+        rows(session, "create table something (id int)")
+        wrong = told(replace(shop, source=other))
+        assert wrong.startswith(
+            "0 of 2 readable; is this the right database (HAVEN_SOURCE_DBNAME)?"
+        )
+        for name in ("item", "label"):
+            assert f"shop.{name} is not there: the source has no table public.{name}" in wrong
+        rows(session, f"create role {role} login password '{SECRET}'")
+        rows(session, "create table item (id int primary key, secret text)")
+        rows(session, "create materialized view label as select 'a' as name with no data")
+        reader = replace(shop, source=replace(other, user=role, password=SECRET))
+        odd = told(reader)
+        assert "shop.item lacks the columns that the YAML names: updated_at" in odd
+        assert "shop.label is a materialized view without rows: refresh" in odd
+        rows(session, "alter table item add updated_at timestamptz")
+        rows(session, "refresh materialized view label")
+        rows(session, f"grant select on label to {role}")
+        assert f"shop.item cannot be read: grant select on public.item to {role}" in told(reader)
+        rows(session, f"grant select (id, updated_at) on item to {role}")
+        assert "1 of 2 readable; shop.item has columns that cannot be read: secret" in told(reader)
+        rows(session, f"grant select on item to {role}")
+    assert "2 of 2 readable" in reader.haven("doctor").out
 
 
 def test_doctor_finds_a_readable_secret(shop: Project) -> None:

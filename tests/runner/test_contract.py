@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -82,6 +83,48 @@ def test_a_wrong_table_is_a_problem_that_names_file_table_and_key(load: Any, mes
     assert problem.message.startswith("models/sources.yml: table shop.item: ")
     assert message in problem.message
     assert [table.name for table in contract.tables] == ["good"]
+
+
+@pytest.mark.parametrize(
+    ("entry", "config", "meta", "where"),
+    [
+        ("load: {strategy: full}", {}, {}, "`load` stands beside `name`"),
+        ("laod: {strategy: full}", {}, {}, "`laod` stands beside `name`"),
+        ("watermark: updated_at", {}, {}, "`watermark` stands beside `name`"),
+        ("tags: []", {"load": {}}, {}, "`load` stands under `config`"),
+        ("tags: []", {"loads": {"deletes": "ignore"}}, {}, "`loads` stands under `config`"),
+        ("tags: []", {"strategy": "full"}, {}, "`strategy` stands under `config`"),
+        ("tags: []", {}, {"watermark": "id"}, "`watermark` stands under `meta`"),
+        ("tags: []", {}, {"laod": {"strategy": "full"}}, "`laod` stands under `meta`"),
+    ],
+)
+def test_b13_what_stands_in_the_wrong_place_is_a_problem_that_says_where_it_belongs(
+    tmp_path: Path, entry: str, config: dict[str, Any], meta: dict[str, Any], where: str
+) -> None:
+    """Also where the source's own `load` would have loaded the table, with other settings than were meant."""
+    made = manifest(source={})
+    (node,) = made["sources"].values()
+    node["config"] = config
+    node["meta"] = meta
+    (tmp_path / "models").mkdir()
+    text = f"sources:\n  - name: shop\n    tables:\n      - name: item\n        {entry}\n"
+    (tmp_path / "models" / "sources.yml").write_text(text)
+    (problem,) = read_contract(made, tmp_path).problems
+    assert problem.message.startswith("models/sources.yml: table shop.item: ")
+    assert where in problem.message
+    assert "it belongs under `config: {meta: {load: …}}`" in problem.message
+
+
+def test_b13_what_others_keep_there_is_none_of_our_business(tmp_path: Path) -> None:
+    made = manifest(table={}, source={})
+    (node,) = made["sources"].values()
+    node["meta"] |= {"lead": "ann", "road": {"to": "x"}, "loader": "fivetran"}
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "sources.yml").write_text(
+        "sources:\n  - name: shop\n    loader: x\n    tables:\n"
+        "      - {name: item, loaded_at_field: at, columns: [{name: id}], loader: haven}\n"
+    )
+    assert only(read_contract(made, tmp_path)).name == "item"
 
 
 def test_sources_without_load_are_left_alone() -> None:

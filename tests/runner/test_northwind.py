@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
-from conftest import ROOT, Databases, Project, differences
+from conftest import ROOT, Databases, Project, differences, rows
 
 from runner.connect import connect
 from runner.embedded import place
@@ -18,6 +21,13 @@ TABLES = (
     "employee_territories", "order_details", "orders", "products", "region", "shippers",
     "suppliers", "territories", "us_states",
 )  # fmt: skip
+# What the README's lines need of it, where it is not.
+SMALL_DUMP = """
+create table categories (category_id smallint primary key, category_name text);
+create table orders (order_id smallint primary key, order_date date);
+insert into categories values (1, 'Beverages');
+insert into orders values (10248, '1996-07-04'), (10249, '1996-07-05');
+"""
 CHANGES = (
     "update products set unit_price = unit_price * 1.1 where product_id <= 7",
     "update customers set city = 'Elsewhere' where customer_id in ('ALFKI', 'WOLZA')",
@@ -28,7 +38,7 @@ CHANGES = (
     "insert into order_details values (20001, 1, 3.5, 2, 0), (20001, 2, 'nan', 1, 0.25)",
 )
 
-pytestmark = pytest.mark.skipif(
+needs_northwind = pytest.mark.skipif(
     not NORTHWIND.is_file(), reason="the Northwind sample database is not beside the checkout"
 )
 
@@ -85,6 +95,7 @@ def northwind(databases: Databases, tmp_path: Path) -> Project:
     return project
 
 
+@needs_northwind
 def test_a_foreign_database_arrives_and_its_changes_follow(northwind: Project) -> None:
     first = northwind.haven("load", "--json", "--project-dir", str(northwind.path)).json["tables"]
     assert {t["mode"] for t in first} == {"first"}
@@ -117,3 +128,38 @@ def test_a_foreign_database_arrives_and_its_changes_follow(northwind: Project) -
     }
     third = northwind.haven("load", "--json", "--project-dir", str(northwind.path)).json["tables"]
     assert sum(t["rows_inserted"] + t["rows_updated"] + t["rows_deleted"] for t in third) == 0
+
+
+def test_b15_the_lines_of_the_readme_restore_a_dump_beside_the_demo_and_load_it(
+    databases: Databases, tmp_path: Path
+) -> None:
+    """The very lines, in the order of the page, after a demo has filled the source's own database."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    section = text[text.index("## Point it at your own database") :].split("\n## ", 1)[0]
+    restore, load = (
+        dedent(block) for block in re.findall(r"```bash\n(.*?)```", section, re.DOTALL)
+    )
+    (sources,) = (dedent(block) for block in re.findall(r"```yaml\n(.*?)```", section, re.DOTALL))
+    lines = re.findall(r"`(name: \w+|profile: \w+)`", section)
+    (tmp_path / "northwind" / "models").mkdir(parents=True)
+    (tmp_path / "northwind" / "dbt_project.yml").write_text("\n".join(lines) + "\n")
+    (tmp_path / "northwind" / "models" / "sources.yml").write_text(sources)
+    checkout = tmp_path / "checkout"
+    checkout.mkdir()
+    dump = NORTHWIND.read_text(encoding="utf-8") if NORTHWIND.is_file() else SMALL_DUMP
+    (checkout / "northwind.sql").write_text(dump, encoding="utf-8")
+    demo = databases.create("source")
+    with closing(connect(demo)) as session:
+        rows(session, "create table orders (of_the_demo int)")
+    project = Project(checkout, demo, databases.create("warehouse"), env={"HAVEN_HOME": str(ROOT)})
+    haven = f'haven() {{ "{sys.executable}" -m runner.cli "$@"; }}'
+    path = f'export PATH="{place.binaries()}:$PATH"'
+    script = "\n".join(["set -e", haven, path, restore, load])
+    try:
+        done = project.run("bash", "-c", script)
+        assert done.code == 0, done.out + done.err
+        with closing(connect(project.warehouse)) as session:
+            found = rows(session, "select count(*), count(order_date) from raw_northwind.orders")
+        assert found == [(2, 2) if dump == SMALL_DUMP else (830, 830)]
+    finally:
+        Databases.execute(demo, "drop database if exists {} with (force)", "northwind")

@@ -173,6 +173,81 @@ def test_freshness_is_a_check_of_its_own(tmp_path: Path) -> None:
     assert found["message"] == "The newest row is 3 days old."
 
 
+def broken_run(target: Path, **summary: object) -> Path:
+    """Write artifacts of run A, in which all is well, and the summary of a run that was not."""
+    orders = source("orders")
+    staged = model("stg_orders", "staging", (orders["unique_id"],))
+    mart = model("revenue", "marts/finance", (staged["unique_id"],))
+    other = model("people", "marts/finance")
+    write_artifacts(
+        target, [orders, staged, mart, other], {mart["unique_id"]: {"status": "success"}}
+    )
+    path = target / "run_results.json"
+    document = json.loads(path.read_text())
+    document["metadata"]["env"] = {"HAVEN_RUN_ID": "A"}
+    path.write_text(json.dumps(document))
+    (target / "haven").mkdir()
+    (target / "haven" / "run_summary.json").write_text(json.dumps(summary))
+    return target
+
+
+def test_b9_a_table_that_failed_to_load_makes_the_report_red_and_names_stale_marts(
+    tmp_path: Path,
+) -> None:
+    cause = 'column "a" of relation ' + "x" * 300 + " does not exist"
+    loads = [{"table": "raw.orders", "error": cause}, {"table": "raw.people", "error": None}]
+    broken_run(tmp_path, run_id="A", status="failed", loads=loads)
+
+    made = validate(tmp_path)
+
+    assert made["status"] == "fail"
+    assert made["problems"] == [
+        {"kind": "load", "name": "raw.orders", "message": cause, "stale": ["revenue"]}
+    ]
+    page = (tmp_path / "validation.html").read_text()
+    assert "<code>raw.orders</code> was not loaded" in page
+    assert "Stale: <code>revenue</code>." in page
+    assert "x" * 300 in page
+
+
+def test_b9_a_table_that_differs_from_its_source_is_a_problem_too(tmp_path: Path) -> None:
+    found = [{"table": "raw.orders", "status": "different", "missing": 3, "extra": 0}]
+    broken_run(tmp_path, run_id="A", status="failed", reconciliations=found)
+    made = validate(tmp_path)
+    assert (made["status"], [one["kind"] for one in made["problems"]]) == ("fail", ["reconcile"])
+    assert made["problems"][0]["message"] == "raw differs from the source: 3 missing"
+
+
+@pytest.mark.parametrize(
+    ("summary", "message"),
+    [
+        ({"run_id": "B", "status": "failed", "error": "cannot connect to ann@x.example"}, "cannot"),
+        ({"run_id": "B", "status": "running"}, "it has not ended yet, or was killed"),
+    ],
+)
+def test_b12_pages_say_that_a_later_run_never_got_to_dbt(
+    tmp_path: Path, summary: dict[str, Any], message: str
+) -> None:
+    project = make_project(tmp_path)
+    broken_run(project / "target", **summary)
+
+    build_reports(project, NOWHERE, ["validation"])
+
+    reports = project / "target" / "reports"
+    assert json.loads((reports / "validation.json").read_text())["status"] == "fail"
+    for name in ("validation.html", "index.html"):
+        page = (reports / name).read_text()
+        assert "Run <code>B</code> failed." in page, name
+        assert "What follows is of run <code>A</code>, 2026-03-01 04:05 UTC" in page, name
+        assert message in page, name
+        assert "ann@x.example" not in page, name
+
+
+def test_b12_a_run_that_is_shown_while_it_ends_is_no_problem(tmp_path: Path) -> None:
+    broken_run(tmp_path, run_id="A", status="running")
+    assert validate(tmp_path)["problems"] == []
+
+
 def test_samples_come_from_the_stored_rows_and_hide_personal_data(
     tmp_path: Path, warehouse_settings: Connection, warehouse_connection: PgConnection
 ) -> None:

@@ -1,9 +1,12 @@
 {{ config(post_hook='alter view {{ this }} set (security_barrier = true)') }}
 {#- Who asks is session_user, the login: neither `set role` nor a setting changes it. The operator
-    says in privacy.vendor_logins which vendors a login may see; without that table (`haven access`)
-    nobody sees anything. -#}
+    says in privacy.vendor_logins which vendors a login may see; without that table (`haven access`),
+    and in what a developer builds, nobody sees anything. -#}
 {% set has_logins = execute and run_query(
-    "select to_regclass('privacy.vendor_logins') is not null"
+    "select exists (select from pg_catalog.pg_class inner join pg_catalog.pg_namespace "
+    ~ "on pg_class.relnamespace = pg_namespace.oid where pg_namespace.nspname = 'privacy' "
+    ~ "and pg_class.relname = 'vendor_logins' and has_schema_privilege(pg_namespace.oid, 'usage') "
+    ~ "and has_table_privilege(pg_class.oid, 'select'))"
 )[0][0] %}
 
 with

@@ -38,6 +38,9 @@ relations as (
         pg_class.relkind in ('r', 'p', 'v', 'm', 'f')
         and pg_namespace.nspname not in ('pg_catalog', 'information_schema')
         and pg_namespace.nspname !~ '^pg_(toast|temp)'
+        {% if target.name == 'dev' %}
+            and {{ is_of_this_target('pg_namespace.nspname') }}
+        {% endif %}
 
 ),
 
@@ -70,6 +73,15 @@ final as (
                 select 1 from aclexplode(relations.access_list) as acl_items
                 where acl_items.grantee = 0 and acl_items.privilege_type = privileges.privilege_name
             ) then 'public'
+            when exists (
+                select 1
+                from pg_catalog.pg_attribute
+                cross join aclexplode(pg_attribute.attacl) as acl_items
+                where
+                    pg_attribute.attrelid = relations.relation_id
+                    and acl_items.grantee in (0, roles.role_id)
+                    and acl_items.privilege_type = privileges.privilege_name
+            ) then 'grant on columns'
             else 'member of another role'
         end as granted_by,
         roles.can_login
@@ -78,7 +90,15 @@ final as (
     cross join privileges
     where
         has_schema_privilege(roles.role_id, relations.schema_id, 'usage')
-        and has_table_privilege(roles.role_id, relations.relation_id, privileges.privilege_name)
+        and case
+            when privileges.privilege_name in ('SELECT', 'INSERT', 'UPDATE')
+                then has_any_column_privilege(
+                    roles.role_id, relations.relation_id, privileges.privilege_name
+                )
+            else has_table_privilege(
+                roles.role_id, relations.relation_id, privileges.privilege_name
+            )
+        end
 
 )
 
