@@ -56,6 +56,10 @@ def env(
     settings = load_settings()
     warehouse = settings.connection("warehouse")
     exports = {**warehouse.as_env(), "HAVEN_TARGET": settings.target}
+    # What .env says of a developer's schemas: plain dbt reads no .env.
+    exports |= {
+        k: settings.values[k] for k in ("HAVEN_SCHEMA", "HAVEN_RAW") if k in settings.values
+    }
     exports["DBT_PROFILES_DIR"] = str(settings.home)
     exports["DBT_PROJECT_DIR"] = str(settings.project_dir)
     exports["DBT_SEND_ANONYMOUS_USAGE_STATS"] = "false"

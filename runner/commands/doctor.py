@@ -90,7 +90,7 @@ def _tools() -> Iterator[Check]:
         except PackageNotFoundError:
             if extra:
                 yield Check(
-                    name, True, f"not installed; only Elementary's report needs it ([{extra}])"
+                    name, True, "not installed; only Elementary's report needs it (`make setup`)"
                 )
             else:
                 yield Check(name, False, "not installed: run `make setup`")

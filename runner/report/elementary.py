@@ -85,7 +85,7 @@ def why_not(project_dir: Path, manifest: Manifest) -> str | None:
     if "dbt_utils" not in versions or versions["dbt_utils"].endswith(OFFLINE_SUFFIX):
         return "Elementary needs the real dbt package dbt_utils: run `haven deps --upgrade`"
     if find_spec("elementary") is None:
-        return "its command line tool is missing: pip install 'haven-warehouse[elementary]'"
+        return "its command line tool is missing: run `make setup`"
     if _schema(manifest) is None:
         return "its models are switched off in dbt_project.yml"
     return None

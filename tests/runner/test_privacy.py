@@ -26,7 +26,14 @@ from runner.errors import ConfigError
 
 PASSWORD = "only-for-this-test"
 SECRET = "a-secret-of-this-module"
-LOGINS = ("haven_loader", "haven_transformer", "haven_analyst", "haven_ml", "test_shop")
+LOGINS = (
+    "haven_loader",
+    "haven_transformer",
+    "haven_analyst",
+    "haven_ml",
+    "haven_developer",
+    "test_shop",
+)
 PERSON = 7
 TEXTS = ("zelda.quux@unique.example", "zelda quuxington", "555 987 6543", "77 quuxington way")
 MODELS = (
@@ -136,6 +143,9 @@ OPEN = (
     ("haven_transformer", "select * from raw.customers"),
     ("haven_transformer", "select * from ops.table_loads"),
     ("test_shop", "select * from vendor.vendor_order_items"),
+    ("haven_developer", "select * from raw_masked.customers"),
+    ("haven_developer", "select * from analytics.dim_customers"),
+    ("haven_developer", "select status, loading_from from ops.runs"),
 )
 SHUT = (
     *(
@@ -161,6 +171,13 @@ SHUT = (
             "delete from analytics.dim_customers",
         )
     ),
+    ("haven_developer", "select email from raw.customers"),
+    ("haven_developer", "select email from staging.stg_clutter_haven__customers"),
+    ("haven_developer", "select email from snapshots.customers_snapshot"),
+    ("haven_developer", "select summary from ops.runs"),
+    ("haven_developer", "select privacy.pseudonym('a@b.example')"),
+    ("haven_developer", "create table analytics.mine (id int)"),
+    ("haven_developer", "create or replace view raw_masked.customers as select 1 as customer_id"),
     ("haven_ml", "select * from analytics.dim_customers"),
     ("haven_analyst", "select * from vendor.vendor_order_items"),
     ("test_shop", "select * from analytics.fct_order_items"),
@@ -240,7 +257,9 @@ def test_masks_are_keyed_and_the_key_is_nowhere_to_be_read(guarded: Guarded) -> 
             assert SECRET not in text and key.hex() not in text, path
 
 
-def test_a_planted_column_is_found_by_mark_name_and_value(guarded: Guarded) -> None:
+def test_p11_a_planted_column_is_found_by_mark_name_and_value_whoever_may_read_it(
+    guarded: Guarded,
+) -> None:
     """The project's test passed in the build; now it must fail, on the planted columns and on no other."""
     guarded.rows(
         "create table analytics.leak as select 'x ' || email as note, phone as reached, full_name as label, "
@@ -253,6 +272,16 @@ def test_a_planted_column_is_found_by_mark_name_and_value(guarded: Guarded) -> N
     guarded.rows("create table analytics.unseen as select 'word'::text as word")
     guarded.rows("grant select on analytics.unseen to haven_ml")
     guarded.rows("grant usage on schema analytics to haven_ml")
+    # Readable by one analyst alone, in one column; and by everybody.
+    guarded.rows("drop role if exists test_ann; create role test_ann in role haven_analyst")
+    for name, grant in (
+        ("anns", "(note) on analytics.anns to test_ann"),
+        ("everyones", "on analytics.everyones to public"),
+    ):
+        guarded.rows(
+            f"create table analytics.{name} as select email as note, phone as shut from raw.customers"
+        )
+        guarded.rows(f"grant select {grant}; grant select on analytics.{name} to haven_transformer")
     guarded.rows("grant select on staging.stg_clutter_haven__customers to haven_analyst")
     guarded.rows("grant usage on schema staging to haven_analyst")
     done = guarded.project.dbt(
@@ -265,6 +294,9 @@ def test_a_planted_column_is_found_by_mark_name_and_value(guarded: Guarded) -> N
     assert found.pop("analytics.leak.note") == "sampled values look like e-mail addresses"
     assert found.pop("analytics.leak.reached") == "sampled values look like phone numbers"
     assert found.pop("analytics.leak.label") == "sampled values look like names of people"
+    assert found.pop("analytics.anns.note") == "sampled values look like e-mail addresses"
+    assert found.pop("analytics.everyones.note") == "sampled values look like e-mail addresses"
+    assert found.pop("analytics.everyones.shut") == "sampled values look like phone numbers"
     assert "by its name" in str(found.pop("analytics.leak.birth_date"))
     assert "cannot be looked at" in str(found.pop("analytics.unseen.word"))
     staging = "staging.stg_clutter_haven__customers."
@@ -272,7 +304,8 @@ def test_a_planted_column_is_found_by_mark_name_and_value(guarded: Guarded) -> N
     assert {name: "marked" in str(why) for name, why in found.items()} == {
         staging + name: True for name in marked
     }
-    guarded.rows("drop table analytics.leak, analytics.unseen")
+    guarded.rows("drop table analytics.leak, analytics.unseen, analytics.anns, analytics.everyones")
+    guarded.rows("drop role test_ann")
     guarded.rows("revoke usage on schema analytics from haven_ml")
     guarded.rows("revoke select on staging.stg_clutter_haven__customers from haven_analyst")
     guarded.rows("revoke usage on schema staging from haven_analyst")
@@ -293,19 +326,26 @@ def test_roles_are_mended_and_may_be_applied_again(guarded: Guarded) -> None:
     guarded.rows("drop table analytics.left_behind")
 
 
-def places_of(guarded: Guarded, texts: tuple[str, ...]) -> dict[str, int]:
-    """Return how many rows of each table or materialized view, in any column of any type, hold one of `texts`."""
+def places_of(
+    guarded: Guarded, texts: tuple[str, ...], *, role: str | None = None
+) -> dict[str, int]:
+    """Return how many rows of each relation hold one of `texts` in any column, of any type, that `role` may read."""
     found = {}
-    with closing(guarded.session()) as session:
-        for schema, table in rows(
+    with closing(guarded.session(role)) as session:
+        for schema, table, columns in rows(
             session,
-            "select nspname, relname from pg_class inner join pg_namespace on relnamespace = pg_namespace.oid "
-            "where relkind in ('r', 'p', 'm', 'v') and nspname not in ('pg_catalog', 'information_schema')",
+            "select nspname, relname, array_agg(attname::text) from pg_attribute "
+            "inner join pg_class on attrelid = pg_class.oid inner join pg_namespace on relnamespace = pg_namespace.oid "
+            "where relkind in ('r', 'p', 'm', 'v') and nspname not in ('pg_catalog', 'information_schema') "
+            "and attnum > 0 and not attisdropped and has_schema_privilege(pg_namespace.oid, 'usage') "
+            "and has_column_privilege(pg_class.oid, attnum, 'select') group by 1, 2",
         ):
             ((count,),) = rows(
                 session,
-                sql.SQL("select count(*) from {} as held where held::text ilike any(%s)").format(
-                    sql.Identifier(schema, table)
+                sql.SQL(
+                    "select count(*) from (select {} from {}) as held where held::text ilike any(%s)"
+                ).format(
+                    sql.SQL(", ").join(map(sql.Identifier, columns)), sql.Identifier(schema, table)
                 ),
                 [f"%{text}%" for text in texts],
             )
@@ -320,6 +360,34 @@ def totals(guarded: Guarded) -> list[tuple[object, ...]]:
         "select currency_code, count(*), sum(item_amount), sum(commission_amount) "
         "from analytics.fct_order_items group by 1 order by 1"
     )
+
+
+def test_b6_a_developer_builds_every_layer_and_sees_no_personal_value(guarded: Guarded) -> None:
+    """Marts of their own from masked raw, and nothing they may read anywhere holds the person."""
+    assert set(places_of(guarded, TEXTS)) >= {"raw.customers", "snapshots.customers_snapshot"}
+    guarded.rows("alter table raw.customers add nickname text default 'zelda quuxington'")
+    guarded.build()  # which shows developers the new column, as nulls: no YAML says what it is
+    guarded.project.dbt(
+        "build", "--indirect-selection", "empty", "--select", *MODELS[:2], "+vendor_order_items",
+        "resource_type:seed", "no_personal_data_is_readable",
+        **guarded.as_role("haven_developer")
+        | {"HAVEN_TARGET": "dev", "HAVEN_SCHEMA": "dora", "HAVEN_RAW": "raw_masked"},
+    )  # fmt: skip
+    assert guarded.rows(
+        "select count(*), count(full_name), count(email) from dora_staging.stg_clutter_haven__customers"
+    ) == guarded.rows("select count(*), 0::bigint, 0::bigint from raw.customers")
+    assert guarded.rows("select count(nickname) from raw_masked.customers") == [(0,)]
+    same = (
+        "select customer_id, state_code, valid_from from {}analytics.dim_customers order by 1, 2, 3"
+    )
+    theirs = guarded.rows(same.format("dora_"))
+    assert {row[0] for row in theirs} == {row[0] for row in guarded.rows(same.format(""))}
+    seen = places_of(guarded, (*TEXTS, "zelda"), role="haven_developer")
+    assert seen == {}
+    guarded.rows("drop view raw_masked.customers cascade")
+    guarded.rows("alter table raw.customers drop nickname")
+    for (schema,) in guarded.rows("select nspname from pg_namespace where nspname ~ '^dora_'"):
+        guarded.rows(f"drop schema {schema} cascade")
 
 
 def test_an_erased_person_is_found_nowhere_and_does_not_come_back(guarded: Guarded) -> None:
