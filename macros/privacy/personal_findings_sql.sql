@@ -28,7 +28,7 @@
     {% endfor %}
     {% set found = [] %}
     {#- Without the tables that dbt has for a moment while it builds other models. Readers are the
-        roles and who inherits from one of them, unless it is one of the makers too. -#}
+        roles and who inherits from one of them, but for makers, and developers in what is theirs. -#}
     {% for row in run_query(
         "select pg_namespace.nspname, pg_class.relname, pg_attribute.attname, "
         ~ "format_type(pg_attribute.atttypid, null), "
@@ -48,7 +48,7 @@
         ~ "and (pg_namespace.nspname || '.' || pg_class.relname in ('" ~ granted | join("', '") ~ "') "
         ~ "or exists (select from pg_catalog.pg_roles where (pg_roles.rolname in ('"
         ~ roles | join("', '") ~ "') "
-        ~ "or not pg_roles.rolsuper "
+        ~ "or not pg_roles.rolsuper and not pg_has_role(pg_roles.oid, pg_class.relowner, 'usage') "
         ~ "and exists (select from pg_catalog.pg_roles as readers where readers.rolname in ('"
         ~ roles | join("', '") ~ "') and pg_has_role(pg_roles.oid, readers.oid, 'usage')) "
         ~ "and not exists (select from pg_catalog.pg_roles as makers "
