@@ -1,12 +1,64 @@
-{% macro build_partitioned_table(target_relation, existing, temp_relation, spec) %}
-    {#- First build and full refresh: the whole table aside, then one change of names. -#}
-    {% set contract = config.get('contract') %}
+{% macro build_partitioned_table(target_relation, temp_relation, spec) %}
+    {#- First build and full refresh: the whole table aside, then one change of names; or, if something hangs on
+        the table, its rows in place. True if partitions were added to a table that stays. -#}
     {% set aside = partition_relation(partition_name('aside')) %}
+    {% set kind = relation_kind(target_relation) %}
+    {% set hanging = attached_objects(target_relation) if kind else [] %}
+    {% set children = partition_children(target_relation) if kind == 'p' else [] %}
+    {% if kind == 'p' and (hanging or attached_partitions(children)) %}
+        {% do check_partitioned_relation(
+            target_relation, spec, 'drop what hangs on it (' ~ hanging | join(', ') ~ '), and build again') %}
+        {{ return(_rebuild_partitioned_in_place(target_relation, temp_relation, aside, spec)) }}
+    {% endif %}
     {% set periods = partition_periods(temp_relation, spec, []) %}
     {% do check_rows_fit_partitions(temp_relation, periods, spec.default, spec) %}
     {% if spec.default %}
         {% do periods.append({'suffix': 'default', 'bound': 'default'}) %}
     {% endif %}
+    {% do _create_partitioned_aside(aside, temp_relation, spec) %}
+    {% if periods %}
+        {% do fill_partitions_aside(aside, temp_relation, periods, partition_columns(aside), spec) %}
+    {% endif %}
+    {% do create_indexes(aside) %}
+    {% do run_query('analyze ' ~ aside) %}
+    {% do apply_grants(aside, config.get('grants'), should_revoke=False) %}
+    {% do persist_docs(aside, model) %}
+    {% set replaced = [] %}
+    {% set views = [] %}
+    {% if kind in ['r', 'p'] %}
+        {% do replaced.extend([target_relation] + children | map(attribute='relation') | list) %}
+        {% call statement('claim') %}{{ partition_claim_sql(replaced, spec) }}{% endcall %}
+    {% elif kind %}
+        {% do replaced.append(target_relation) %}
+    {% endif %}
+    {% if hanging %}
+        {% set views = find_dependent_views(target_relation) %}
+    {% endif %}
+    {% if replaced %}
+        {% call statement('lock') %}{{ partition_lock_sql(views + replaced, spec) }}{% endcall %}
+    {% endif %}
+    {% if hanging %}
+        {% do take_down_dependent_views() %}
+    {% endif %}
+    {% call statement('swap') %}
+        {% if kind %}
+            {{ drop_kind_sql(kind, target_relation) }};
+        {% endif %}
+        alter table {{ aside }} rename to {{ adapter.quote(this.identifier) }};
+        {% for period in periods %}
+            alter table {{ partition_relation(partition_name(period.suffix, '__new')) }}
+            rename to {{ adapter.quote(partition_name(period.suffix)) }};
+        {% endfor %}
+    {% endcall %}
+    {% do note_change_of_kind(target_relation) %}
+    {% if hanging %}
+        {% do put_back_dependent_views(target_relation) %}
+    {% endif %}
+    {{ return(false) }}
+{% endmacro %}
+
+{% macro _create_partitioned_aside(aside, temp_relation, spec) %}
+    {% set contract = config.get('contract') %}
     {% call statement('create_aside') %}
         create table {{ aside }}
         {%- if contract and contract.enforced %}
@@ -16,36 +68,46 @@
         {%- endif %}
         partition by {{ spec.method }} ({{ adapter.quote(spec.column) }})
     {% endcall %}
-    {% if periods %}
-        {% do fill_partitions_aside(aside, temp_relation, periods, partition_columns(aside), spec) %}
+{% endmacro %}
+
+{% macro _rebuild_partitioned_in_place(target_relation, temp_relation, aside, spec) %}
+    {#- Only rows that differ are written, into the partitions that are there; they keep their bounds. -#}
+    {% do _create_partitioned_aside(aside, temp_relation, spec) %}
+    {% do drop_old_indexes(target_relation) %}
+    {% set changes = alter_table_in_place(target_relation, aside) %}
+    {% set has_new_partitions = change_partitioned_rows(target_relation, temp_relation, spec, 'differences') %}
+    {% do finish_table_in_place(target_relation, aside, changes) %}
+    {% do run_query('drop table ' ~ aside) %}
+    {% set children = partition_children(target_relation) %}
+    {% set kept = attached_partitions(children) %}
+    {% set empty = [] %}
+    {% for child in children if not child.is_default and child.relation not in kept
+        and not run_query('select exists (select from ' ~ child.relation ~ ')')[0][0] %}
+        {% do empty.append(child.relation) %}
+    {% endfor %}
+    {% if empty %}
+        {% call statement('drop_empty') %}
+            {{ partition_lock_sql([target_relation] + empty, spec) }}
+            drop table {{ empty | join(', ') }}
+        {% endcall %}
     {% endif %}
-    {% do create_indexes(aside) %}
-    {% do run_query('analyze ' ~ aside) %}
-    {% do apply_grants(aside, config.get('grants'), should_revoke=False) %}
-    {% do persist_docs(aside, model) %}
-    {% if existing is not none and existing.type != 'table' %}
-        {% do adapter.drop_relation(existing) %}
+    {{ return(has_new_partitions) }}
+{% endmacro %}
+
+{% macro attached_partitions(children) %}
+    {#- Those of the partitions that something depends on, a view of somebody for example. -#}
+    {% if not children %}
+        {{ return([]) }}
     {% endif %}
-    {% set replaced = [] %}
-    {% if existing is not none and existing.type == 'table' %}
-        {% do replaced.extend([target_relation] + partition_children(target_relation) | map(attribute='relation') | list) %}
-        {% call statement('claim') %}{{ partition_claim_sql(replaced, spec) }}{% endcall %}
-    {% endif %}
-    {% call statement('swap') %}
-        {% if replaced %}
-            {{ partition_lock_sql(replaced, spec) }}
-            drop table {{ target_relation }} cascade;
-        {% endif %}
-        alter table {{ aside }} rename to {{ adapter.quote(this.identifier) }};
-        {% for period in periods %}
-            alter table {{ partition_relation(partition_name(period.suffix, '__new')) }}
-            rename to {{ adapter.quote(partition_name(period.suffix)) }};
-        {% endfor %}
-    {% endcall %}
-    {% if replaced %}
-        {#- Views on the old table went with it; dbt has to know that they are gone. -#}
-        {% do adapter.cache_dropped(existing) %}
-    {% endif %}
+    {% set oids = [] %}
+    {% for child in children %}
+        {% do oids.append("'" ~ child.relation ~ "'::regclass") %}
+    {% endfor %}
+    {% set found = run_query(
+        "select distinct format('%I.%I', schemas.nspname, tables.relname) from (" ~ dependencies_sql(oids, ['n'])
+        ~ ") as dependencies inner join pg_catalog.pg_class as tables on dependencies.relation = tables.oid "
+        ~ "inner join pg_catalog.pg_namespace as schemas on tables.relnamespace = schemas.oid") %}
+    {{ return(found.columns[0].values() | list) }}
 {% endmacro %}
 
 {% macro check_rows_fit_partitions(temp_relation, periods, has_default, spec) %}

@@ -36,7 +36,8 @@
         'dest_columns': adapter.get_columns_in_relation(target_relation) | selectattr('name', 'in', names) | list,
         'incremental_predicates': config.get('predicates') or config.get('incremental_predicates'),
     } %}
-    {% set strategy_macro = partition_merge_sql if strategy == 'merge'
+    {% set own = {'merge': partition_merge_sql, 'differences': partition_differences_sql} %}
+    {% set strategy_macro = own[strategy] if strategy in own
         else adapter.get_incremental_strategy_macro(context, strategy) %}
     {% call statement('write') %}{{ strategy_macro(arguments) }}{% endcall %}
     {% if default %}
@@ -48,6 +49,13 @@
     {% do apply_grants(target_relation, config.get('grants'), should_revoke=True) %}
     {% do persist_docs(target_relation, model) %}
     {{ return(missing | length > 0) }}
+{% endmacro %}
+
+{% macro partition_differences_sql(arguments) %}
+    {#- All rows of the model, for a full refresh of a table that has to stay. -#}
+    {{ write_differences_sql(
+        arguments.target_relation, arguments.temp_relation,
+        arguments.dest_columns | map(attribute='quoted') | list) }}
 {% endmacro %}
 
 {% macro partition_merge_sql(arguments) %}

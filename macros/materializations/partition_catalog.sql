@@ -28,19 +28,20 @@
     {{ return(children) }}
 {% endmacro %}
 
-{% macro check_partitioned_relation(relation, spec) %}
+{% macro check_partitioned_relation(relation, spec, advice=none) %}
     {#- An increment is only for a table that is partitioned as the model says now. -#}
+    {% set advice = advice or 'run dbt with --full-refresh --select ' ~ model.name %}
     {% set wanted = spec.method | upper ~ ' (' ~ spec.column ~ ')' %}
     {% set found = run_query(
         "select replace(pg_get_partkeydef(oid), '\"', '') from pg_catalog.pg_class where oid = '"
         ~ relation ~ "'::regclass and relkind = 'p'") %}
     {% if not found.rows %}
         {% do _partition_error(
-            relation ~ ' is not a partitioned table; run dbt with --full-refresh --select ' ~ model.name) %}
+            relation ~ ' is not a partitioned table; ' ~ advice) %}
     {% elif found.rows[0][0] != wanted %}
         {% do _partition_error(
             relation ~ ' is partitioned by ' ~ found.rows[0][0] ~ ', the model wants ' ~ wanted
-            ~ '; run dbt with --full-refresh --select ' ~ model.name) %}
+            ~ '; ' ~ advice) %}
     {% endif %}
 {% endmacro %}
 

@@ -34,8 +34,7 @@
     {% endif %}
 
     {% if is_full %}
-        {% do build_partitioned_table(target_relation, existing, temp_relation, spec) %}
-        {% set has_new_partitions = false %}
+        {% set has_new_partitions = build_partitioned_table(target_relation, temp_relation, spec) %}
     {% elif window or strategy == 'replace_partitions' %}
         {#- With --empty a window has no rows because none were read. -#}
         {% set has_new_partitions = replace_partitions(

@@ -40,18 +40,28 @@
     {% do apply_grants(target_relation, config.get('grants'), should_revoke=True) %}
     {% do persist_docs(target_relation, model) %}
     {% if periods %}
+        {#- A partition that something depends on stays, and takes the new rows. -#}
+        {% set kept = attached_partitions(old.values() | list) %}
+        {% set columns = changes.columns | map(attribute='quoted') | join(', ') %}
         {% call statement('swap') %}
             {{ partition_lock_sql(locked, spec) }}
             {% if changes.alter %}
                 alter table {{ target_relation }} {{ changes.alter | join(', ') }};
             {% endif %}
-            {% for child in old.values() %}
+            {% for child in old.values() if child.relation not in kept %}
                 drop table {{ child.relation }};
             {% endfor %}
             {% for period in periods %}
-                {{ partition_attach_sql(
-                    target_relation, period,
-                    old[period.suffix].name if period.suffix in old else partition_name(period.suffix)) }}
+                {% if period.suffix in old and old[period.suffix].relation in kept %}
+                    {% set rebuilt = partition_relation(partition_name(period.suffix, '__new')) %}
+                    delete from {{ old[period.suffix].relation }};
+                    insert into {{ old[period.suffix].relation }} ({{ columns }}) select {{ columns }} from {{ rebuilt }};
+                    drop table {{ rebuilt }};
+                {% else %}
+                    {{ partition_attach_sql(
+                        target_relation, period,
+                        old[period.suffix].name if period.suffix in old else partition_name(period.suffix)) }}
+                {% endif %}
             {% endfor %}
         {% endcall %}
         {% if changes.alter %}

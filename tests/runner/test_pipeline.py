@@ -404,6 +404,17 @@ def test_b6_b7_two_developers_build_at_once_beside_production(built: Project) ->
 
 
 @offline_is_enough
+def test_b1_b3_b8_models_build_alone_beside_foreign_views(built: Project) -> None:
+    """One of each kind; `make selections` tries all. Nothing may be lost or fail."""
+    done = built.run(
+        sys.executable, "-m", "selections", "us_states", "stg_clutter_haven__orders", "regional_revenue", "fct_orders",
+        "fct_listing_views", PYTHONPATH=str(Path(__file__).parent), DBT_PROFILES_DIR=str(ROOT),
+    )  # fmt: skip
+    assert done.code == 0, done.out + done.err
+    assert "5 selections, 0 wrong" in done.out
+
+
+@offline_is_enough
 def test_a_load_in_the_middle_of_a_build_is_neither_lost_nor_half_seen(built: Project) -> None:
     """Rows of two inputs change while fct_orders waits for a lock: this build sees neither, the next both.
 
