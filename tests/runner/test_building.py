@@ -336,7 +336,7 @@ class TestOwnViews:
             r.node.name: (r.status, r.failures) for r in results if r.node.resource_type == "test"
         }
         failing = {name: failures for name, (status, failures) in found.items() if status == "fail"}
-        assert sorted(failing.values()) == [1, 3, 9], found
+        assert sorted(failing.values()) == [1, 3, 12], found
         assert values(project, "select count(*) from {schema}.int") == [4]
         kept = "{schema}_dbt_test__audit."
         alias = {r.node.test_metadata.name if r.node.test_metadata else "twice": r.node.alias
