@@ -9,7 +9,7 @@ SCALE ?= 1
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-packages lint format holidays docs dictionary evaluate bench bench-peers crash histories selections clean
+.PHONY: help setup demo test test-packages lint format holidays docs dictionary evaluate bench bench-peers crash histories interleavings selections clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +67,9 @@ histories: $(STAMP) ## Let random histories of changes, loads and builds happen;
 
 selections: $(STAMP) ## Build every model alone in a copy of the demo's warehouse, beside foreign views on everything (MODELS="a b")
 	@eval "$$($(BIN)/haven env)" && PYTHONPATH=tests/runner $(BIN)/python -m selections $(MODELS)
+
+interleavings: $(STAMP) ## Let writers commit around and inside loads at random; compare raw with the source (HISTORIES=500 SEED=…)
+	@PYTHONPATH=tests/runner $(BIN)/python -m interleaving
 
 clean: ## Stop and remove the embedded databases and all that was made here
 	@if [ -x $(BIN)/haven ]; then $(BIN)/haven down --delete; fi

@@ -13,12 +13,14 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated
 
+import psycopg2
 import typer
 from psycopg2.extensions import cursor as PgCursor
 
 from runner.connect import connect
 from runner.contract import Contract, read_contract
 from runner.errors import HavenError
+from runner.load.marks import fed_tables, open_transactions
 from runner.manifest import read_manifest
 from runner.packages.installed import read_installed
 from runner.packages.project import read_project
@@ -75,6 +77,8 @@ def examine(project_dir: Path | None) -> Iterator[Check]:
     yield _disk(settings.home)
     yield _packages(settings.project_dir)
     yield yaml
+    if contract is not None:
+        yield from _marks(settings, contract)
 
 
 def _python() -> Check:
@@ -172,6 +176,27 @@ def _write_privilege(cursor: PgCursor) -> Check:
             f"run: grant create, temporary on database {database} to {role}",
         )
     return Check("warehouse writes", True, "may create schemas and temporary tables")
+
+
+def _marks(settings: Settings, contract: Contract) -> Iterator[Check]:
+    """Say which incremental tables a watermark alone does not keep right."""
+    try:
+        specs = [spec for spec in contract.tables if spec.watermark]
+        with closing(connect(settings.connection("source"))) as session:
+            session.autocommit = True
+            with session.cursor() as cursor:
+                is_standby = open_transactions(cursor).is_standby
+                fed = fed_tables(cursor, specs)
+    except (HavenError, psycopg2.Error):
+        return  # the lines above say why
+    advice = "`deletes: sweep` or a `lookback` longer than the longest transaction finds them"
+    if is_standby:
+        yield Check("source standby", True, "transactions of the primary that have not written yet are "
+                    f"not visible here, and may write older watermarks: {advice}")  # fmt: skip
+    for spec in fed:
+        ignores = "; it has `deletes: ignore`" if spec.deletes == "ignore" else ""
+        text = f"its rows come from another server, some with older watermarks{ignores}: {advice}"
+        yield Check(f"watermark {spec.label}", True, text)
 
 
 def _disk(folder: Path) -> Check:

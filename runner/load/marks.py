@@ -258,16 +258,8 @@ class _Prober:
 
     def rows(self) -> dict[str, _Row]:
         """Return the row of each table that could be looked at, by label."""
-        self.cursor.execute(
-            _COLUMNS,
-            (
-                [spec.source_schema for spec in self.specs],
-                [spec.source_table for spec in self.specs],
-                [spec.watermark for spec in self.specs],
-            ),
-        )
         probes = {}
-        for number, kind, is_fed in self.cursor.fetchall():
+        for number, kind, is_fed in _columns(self.cursor, self.specs):
             spec = self.specs[number]
             if is_fed and spec.deletes == "ignore":
                 log.info(
@@ -343,6 +335,24 @@ class _Prober:
             except psycopg2.DataError:
                 self._clocks[zone] = None
         return self._clocks[zone]
+
+
+def _columns(cursor: PgCursor, specs: Sequence[TableSpec]) -> list[tuple[int, str, bool]]:
+    """Return place in `specs`, type and `is_fed` of each watermark that the source has."""
+    cursor.execute(
+        _COLUMNS,
+        (
+            [spec.source_schema for spec in specs],
+            [spec.source_table for spec in specs],
+            [spec.watermark for spec in specs],
+        ),
+    )
+    return cursor.fetchall()
+
+
+def fed_tables(cursor: PgCursor, specs: Sequence[TableSpec]) -> list[TableSpec]:
+    """Return the tables whose rows come from another server: by a subscription, or as a foreign table."""
+    return [specs[number] for number, _, is_fed in _columns(cursor, specs) if is_fed]
 
 
 def open_transactions(cursor: PgCursor) -> _Open:
