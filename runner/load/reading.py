@@ -89,7 +89,7 @@ def _from_mark(
     low = sql.SQL("{}::{}").format(sql.Literal(stored), sql.SQL(kind))
     if lookback is not None and kind in _LEAST:
         # In the column's own type, so that an index serves; and not below what that holds.
-        low = sql.SQL("greatest(floor({} - {}), {})::{}").format(
+        low = sql.SQL("greatest(ceil({} - {}), {})::{}").format(
             low, lookback, sql.Literal(_LEAST[kind]), sql.SQL(kind)
         )
     elif lookback is not None:

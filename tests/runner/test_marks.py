@@ -480,12 +480,12 @@ def test_k10_what_is_no_length_or_window_is_refused_while_planning(
     refused(planned, replace(SPEC, raw_table="new", **change), request, message)
 
 
-@pytest.mark.parametrize("value", ["NaN", "Infinity", "-1", "15 minutes ago"])
 @pytest.mark.parametrize("kind", ["numeric", "real", "bigint"])
-def test_k10_a_lookback_in_numbers_is_one(shop: Source, kind: str, value: str) -> None:
+def test_k10_a_lookback_in_numbers_is_one(shop: Source, kind: str) -> None:
     table(shop, kind, "n")
-    message = "no numeric" if "ago" in value else "it must be a number from 0 on"
-    refused(shop, replace(SPEC, lookback=value), {}, message)
+    for value in ("NaN", "Infinity", "-1", "15 minutes ago"):
+        message = "no numeric" if "ago" in value else "it must be a number from 0 on"
+        refused(shop, replace(SPEC, lookback=value), {}, message)
     shop.load_one(replace(SPEC, lookback="2.5"))
     # Below what the type can hold there is nothing to read.
     shop.load_one(replace(SPEC, lookback="1e6" if kind == "real" else "9" * 25))
