@@ -10,6 +10,7 @@ from runner import log
 from runner.artifacts.files import read_artifact
 from runner.dbt import dbt_message, mark_file, parsed_for, run_dbt
 from runner.errors import ConfigError
+from runner.misplaced import PLACE
 from runner.settings import Settings
 
 # Folders whose files say nothing about the project.
@@ -36,7 +37,12 @@ def read_manifest(settings: Settings) -> dict[str, Any]:
         log.info("dbt parses the project, as its files have changed")
     outcome = run_dbt(["parse", "--quiet"], project_dir=project, env=env)
     if outcome.returncode != 0:
-        raise ConfigError(f"dbt cannot parse the project: {dbt_message(outcome.output, project)}")
+        message = dbt_message(outcome.output, project)
+        if (
+            "('load' was unexpected)" in message
+        ):  # beside a source's name, where dbt allows no key of its own
+            message += f"\n  `load` stands in the wrong place: {PLACE}"
+        raise ConfigError(f"dbt cannot parse the project: {message}")
     return read_artifact(path, "delete it and try again")
 
 

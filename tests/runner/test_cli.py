@@ -214,6 +214,13 @@ def test_b14_a_yaml_error_is_told_with_file_and_line(shop: Project) -> None:
     assert max(len(line) for line in done.err.splitlines()) < 160
 
 
+def test_b13_load_beside_the_name_of_a_source(shop: Project) -> None:
+    old = "config: {meta: {load: {strategy: incremental, watermark: updated_at}}}"
+    done = _run_broken(shop, _yaml(old, "load: {strategy: full}"))
+    assert_clear(done, 2, "dbt cannot parse the project: Parsing Error")
+    assert "`load` stands in the wrong place: it belongs under `config: {meta:" in done.err
+
+
 @pytest.mark.parametrize(
     ("output", "told"),
     [
