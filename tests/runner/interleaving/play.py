@@ -243,7 +243,7 @@ class History:
             yield
 
     def _load(self) -> None:
-        run_id = f"play-{self.number}-{len(self.log)}"
+        run_id = f"play-{secrets.token_hex(6)}"
         self.log.append("-- load")
         contract = Contract(tuple(table.spec for table in self.tables), ())
         with recorded_run(
