@@ -339,13 +339,15 @@ class TestOwnViews:
         assert sorted(failing.values()) == [1, 3, 12], found
         assert values(project, "select count(*) from {schema}.int") == [4]
         kept = "{schema}_dbt_test__audit."
-        alias = {r.node.test_metadata.name if r.node.test_metadata else "twice": r.node.alias
-                 for r in results if r.status == "fail"}  # fmt: skip
+        alias = {r.node.name.split("_stg_")[0]: r.node.alias for r in results if r.status == "fail"}
         assert values(project, f"select * from {kept}{alias['accepted_values']}") == [("bad", 3, 4)]
-        assert values(project, f"select id, from_field from {kept}{alias['relationships']}") in (
+        assert values(project, f"select id, from_field from {kept}{alias['relationships']} order by 1") in (
             [(4, "bad"), (5, "bad")], [(5, "bad"), (6, "bad")], [(4, "bad"), (6, "bad")],
         )  # fmt: skip
-        assert values(project, f"select failing_row->>'note' from {kept}twice") == ["bad", "bad"]
+        assert values(project, f"select failing_row::text like '%bad%' from {kept}twice") == [
+            True,
+            True,
+        ]
         project.run_sql(f"create view {{schema}}.mine as select * from {kept}twice")
         write(project, "stg", model(STAGING, materialized="view"))
         run_dbt(["build", "--select", "stg"])
