@@ -1,4 +1,4 @@
-"""What a table looks like, read from PostgreSQL's catalog, and which type each column gets in raw.
+"""What tables look like, read from the catalog for all of them at once, and which type each column gets in raw.
 
 raw never depends on the source's catalog: built-in types (and arrays of them) stay as they are, a domain becomes its
 base type, everything else becomes text. docs/decisions/0008 says which and why.
@@ -6,56 +6,141 @@ base type, everything else becomes text. docs/decisions/0008 says which and why.
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import psycopg2.errors
 from psycopg2.extensions import cursor as PgCursor
 
-_RELATION = """
+Name = tuple[str, str]
+
+# `pieces` is everything whose rows a table has: itself, partitions, children, and what a view reads. A piece that is
+# rewritten, emptied, swapped or made again has another oid or another filenode; a view has its definition instead.
+# Nothing here waits for a locked table but the function that measures one, which leaves those out that it can see.
+_RELATIONS = """
+with recursive
+wanted as (
+    select named.number, pg_class.oid, pg_class.oid as piece
+    -- As names, which PostgreSQL cuts at 63 bytes.
+    from unnest(%(schemas)s::name[], %(tables)s::name[]) with ordinality
+        as named (schema_name, table_name, number)
+    inner join pg_namespace on named.schema_name = pg_namespace.nspname
+    inner join pg_class
+        on pg_namespace.oid = pg_class.relnamespace and named.table_name = pg_class.relname
+    where pg_class.relkind in ('r', 'p', 'v', 'm', 'f')
+),
+pieces as (
+    select oid, piece from wanted
+    union
+    select pieces.oid, beneath.oid
+    from pieces
+    cross join lateral (
+        select pg_inherits.inhrelid as oid
+        from pg_inherits
+        where pg_inherits.inhparent = pieces.piece
+        union all
+        select pg_depend.refobjid
+        from pg_rewrite
+        inner join pg_class as self on pg_rewrite.ev_class = self.oid and self.relkind = 'v'
+        inner join pg_depend
+            on pg_rewrite.oid = pg_depend.objid and pg_depend.classid = 'pg_rewrite'::regclass
+            and pg_depend.refclassid = 'pg_class'::regclass and pg_depend.refobjid <> self.oid
+        where pg_rewrite.ev_class = pieces.piece
+    ) as beneath
+),
+locked as materialized (
+    select distinct relation
+    from pg_locks
+    where locktype = 'relation' and mode = 'AccessExclusiveLock' and pid <> pg_backend_pid()
+        and %(is_sized)s
+),
+described as (
+    select
+        pieces.oid, leaf.oid as piece, leaf.relkind,
+        case leaf.relkind
+            when 'v' then (
+                select md5(pg_rewrite.ev_action::text) from pg_rewrite
+                where pg_rewrite.ev_class = leaf.oid and pg_rewrite.rulename = '_RETURN'
+            )
+            when 'f' then (
+                select md5(row(pg_foreign_table.ftoptions, pg_foreign_server.oid, pg_foreign_server.srvoptions)::text)
+                from pg_foreign_table
+                inner join pg_foreign_server on pg_foreign_table.ftserver = pg_foreign_server.oid
+                where pg_foreign_table.ftrelid = leaf.oid
+            )
+            else pg_relation_filenode(leaf.oid)::text
+        end as filenode,
+        greatest(leaf.reltuples, 0)::bigint as row_count,
+        case
+            when leaf.relkind not in ('r', 'm', 'p') then 0
+            when %(is_sized)s and leaf.oid not in (select relation from locked)
+                then coalesce(pg_total_relation_size(leaf.oid), 0)
+            else leaf.relpages::bigint * current_setting('block_size')::bigint
+        end as bytes
+    from pieces
+    inner join pg_class as leaf on pieces.piece = leaf.oid
+),
+summed as (
+    select
+        oid,
+        case
+            when count(*) = 1 then min(filenode)
+            else md5(string_agg(piece::text || ' ' || coalesce(filenode, ''), ',' order by piece))
+        end as storage,
+        sum(row_count) filter (where relkind <> 'v')::bigint as row_count,
+        sum(bytes) filter (where relkind <> 'v')::bigint as bytes
+    from described
+    group by oid
+)
 select
-    pg_class.oid,
+    wanted.number - 1, pg_class.oid::bigint,
     case pg_class.relkind
         when 'p' then 'partitioned table' when 'v' then 'view'
         when 'm' then 'materialized view' when 'f' then 'foreign table' else 'table'
     end,
+    array(
+        select pg_attribute.attname::text
+        from pg_index
+        cross join lateral unnest(pg_index.indkey) with ordinality as keys (attnum, position)
+        inner join pg_attribute
+            on pg_index.indrelid = pg_attribute.attrelid and keys.attnum = pg_attribute.attnum
+        where pg_index.indrelid = pg_class.oid and pg_index.indisprimary
+            and keys.position <= pg_index.indnkeyatts
+        order by keys.position
+    ),
     row_security_active(pg_class.oid),
-    case when pg_class.relkind = 'p' then parts.rows else greatest(pg_class.reltuples, 0)::bigint end,
-    case when pg_class.relkind = 'p' then parts.bytes else pg_total_relation_size(pg_class.oid) end
-from pg_class
-inner join pg_namespace on pg_class.relnamespace = pg_namespace.oid
-cross join lateral (
-    select
-        coalesce(sum(greatest(leaf.reltuples, 0)), 0)::bigint as rows,
-        coalesce(sum(pg_total_relation_size(leaf.oid)), 0)::bigint as bytes
-    from pg_partition_tree(pg_class.oid) as tree
-    inner join pg_class as leaf on tree.relid = leaf.oid
-    where tree.isleaf and pg_class.relkind = 'p'
-) as parts
-where pg_namespace.nspname = %(schema)s and pg_class.relname = %(table)s
-    and pg_class.relkind in ('r', 'p', 'v', 'm', 'f')
+    pg_class.relispopulated,
+    coalesce(summed.storage, ''),
+    case pg_class.relkind when 'v' then 0 else coalesce(summed.row_count, 0) end,
+    case pg_class.relkind when 'v' then 0 else coalesce(summed.bytes, 0) end
+from wanted
+inner join summed on wanted.oid = summed.oid
+inner join pg_class on wanted.oid = pg_class.oid
 """
 
 # An array is a type that its element names as such: name, point and others have a typelem too.
 _COLUMNS = """
 with recursive
-types as (
+types as not materialized (
     select
         pg_type.*,
-        exists (
-            select from pg_type as element
-            where pg_type.typelem = element.oid and element.typarray = pg_type.oid
+        pg_type.typelem <> 0 and (
+            select element.typarray = pg_type.oid from pg_type as element
+            where element.oid = pg_type.typelem
         ) as is_array
     from pg_type
 ),
 resolved as (
     select
-        attnum, attname, atttypid as type_oid, atttypmod as type_mod,
+        attrelid, attnum, attname, atttypid as type_oid, atttypmod as type_mod,
         false as in_array, false as in_domain
     from pg_attribute
-    where attrelid = %(oid)s and attnum > 0 and not attisdropped
+    where attrelid = any(%(oids)s::bigint[]::oid[]) and attnum > 0 and not attisdropped
     union all
     -- One step down: a domain gives way to its base type, an array to its element.
     select
-        resolved.attnum, resolved.attname,
+        resolved.attrelid, resolved.attnum, resolved.attname,
         case when types.is_array then types.typelem else types.typbasetype end,
         case when types.is_array then resolved.type_mod else types.typtypmod end,
         resolved.in_array or types.is_array,
@@ -80,6 +165,7 @@ leaves as (
     where types.typtype <> 'd' and not (types.is_array and not resolved.in_array)
 )
 select
+    leaves.attrelid::bigint,
     leaves.attname,
     case when leaves.is_known then format_type(leaves.type_oid, leaves.type_mod) else 'text' end
         || case when leaves.in_array then '[]' else '' end,
@@ -93,22 +179,15 @@ select
             where pg_constraint.conrelid = pg_class.oid and pg_constraint.contype = 'n'
                 and pg_constraint.conkey = array[leaves.attnum]
                 and not pg_constraint.convalidated
-        )
+        ),
+    leaves.attnum::integer,
+    -- A column that came with a value for old rows, or that is computed from them.
+    pg_attribute.atthasmissing or pg_attribute.attgenerated <> ''
 from leaves
-inner join pg_class on pg_class.oid = %(oid)s
+inner join pg_class on leaves.attrelid = pg_class.oid
 inner join pg_attribute
-    on pg_class.oid = pg_attribute.attrelid and leaves.attnum = pg_attribute.attnum
-order by leaves.attnum
-"""
-
-_PRIMARY_KEY = """
-select pg_attribute.attname
-from pg_index
-cross join lateral unnest(pg_index.indkey) with ordinality as keys (attnum, position)
-inner join pg_attribute
-    on pg_index.indrelid = pg_attribute.attrelid and keys.attnum = pg_attribute.attnum
-where pg_index.indrelid = %(oid)s and pg_index.indisprimary and keys.position <= pg_index.indnkeyatts
-order by keys.position
+    on leaves.attrelid = pg_attribute.attrelid and leaves.attnum = pg_attribute.attnum
+order by leaves.attrelid, leaves.attnum
 """
 
 _ELSEWHERE = """
@@ -138,6 +217,7 @@ class Erased:
 class Column:
     """A column: its name, its type in raw, and whether the source must cast to get that type.
 
+    `number` is its attnum, which a rename leaves alone; `fills_old_rows`: rows older than the column have a value too.
     `refuses_infinity`: the warehouse is too old for the infinite intervals that the source may hold. `erased`: whose
     values are left out.
     """
@@ -146,6 +226,8 @@ class Column:
     raw_type: str
     is_cast: bool = False
     is_not_null: bool = False
+    number: int = 0
+    fills_old_rows: bool = False
     refuses_infinity: bool = False
     erased: Erased | None = None
 
@@ -155,13 +237,17 @@ class Table:
     """A table as the catalog knows it. `rows` is the planner's estimate, `size_bytes` is on disk.
 
     `kind` is the word for what it is (table, view, …). `is_filtered` says that row-level security would hide rows from
-    this session.
+    this session; `is_filled` is false for a materialized view that was never refreshed. `storage` changes with the
+    files that hold the rows, or with a view's definition.
     """
 
+    oid: int
     kind: str
     columns: tuple[Column, ...]
     primary_key: tuple[str, ...]
     is_filtered: bool
+    is_filled: bool
+    storage: str
     rows: int
     size_bytes: int
 
@@ -175,18 +261,33 @@ class Table:
         return {column.name: column.raw_type for column in self.columns}[name]
 
 
+def read_tables(cursor: PgCursor, names: Sequence[Name]) -> dict[Name, Table]:
+    """Return those of the tables (and views), each a schema and a name, that are there. Two queries, however many."""
+    wanted = {
+        "schemas": [schema for schema, _ in names],
+        "tables": [table for _, table in names],
+    }
+    cursor.execute("savepoint catalog")
+    try:
+        cursor.execute(_RELATIONS, wanted | {"is_sized": True})
+    except psycopg2.errors.LockNotAvailable:  # somebody locked one just now: measure none
+        cursor.execute("rollback to savepoint catalog")
+        cursor.execute(_RELATIONS, wanted | {"is_sized": False})
+    relations = cursor.fetchall()
+    cursor.execute("release savepoint catalog")
+    cursor.execute(_COLUMNS, {"oids": [row[1] for row in relations]})
+    columns: Mapping[int, list[Column]] = defaultdict(list)
+    for oid, *column in cursor.fetchall():
+        columns[oid].append(Column(*column))
+    return {
+        names[at]: Table(oid, kind, tuple(columns[oid]), tuple(key), *rest)
+        for at, oid, kind, key, *rest in relations
+    }
+
+
 def read_table(cursor: PgCursor, schema: str, table: str) -> Table | None:
     """Return the table (or view) `schema.table`, or None if there is none."""
-    cursor.execute(_RELATION, {"schema": schema, "table": table})
-    relation = cursor.fetchone()
-    if relation is None:
-        return None
-    oid, kind, is_filtered, rows, size_bytes = relation
-    cursor.execute(_COLUMNS, {"oid": oid})
-    columns = tuple(Column(*row) for row in cursor.fetchall())
-    cursor.execute(_PRIMARY_KEY, {"oid": oid})
-    key = tuple(row[0] for row in cursor.fetchall())
-    return Table(kind, columns, key, is_filtered, rows, size_bytes)
+    return read_tables(cursor, [(schema, table)]).get((schema, table))
 
 
 def schemas_with(cursor: PgCursor, table: str) -> tuple[str, ...]:

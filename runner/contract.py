@@ -7,6 +7,7 @@ source's. What is wrong with one table never stops the others: it comes back as 
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,9 +22,12 @@ STRATEGIES = ("full", "incremental")
 DELETES = ("sweep", "ignore")
 DEFAULT_LOOKBACK = "15 minutes"
 DEFAULT_TIMEOUT = "2 hours"
+DEFAULT_MAX_DELETED_SHARE = 0.2
+# PostgreSQL cuts longer names, in bytes.
+NAME_LENGTH = 63
 KEYS = (
     "strategy", "primary_key", "watermark", "lookback", "deletes", "columns", "exclude",
-    "source_schema", "source_table", "timeout", "watermark_timezone",
+    "source_schema", "source_table", "timeout", "watermark_timezone", "max_deleted_share",
 )  # fmt: skip
 
 
@@ -47,6 +51,7 @@ class TableSpec:
     timeout: str = DEFAULT_TIMEOUT
     # Of a watermark without a zone; None: as sessions have it in the source.
     watermark_timezone: str | None = None
+    max_deleted_share: float = DEFAULT_MAX_DELETED_SHARE
     file: str = ""
     # Kind of person, the column with their key, and the columns that are personal (runner/erase).
     person: tuple[str, str, tuple[str, ...]] | None = None
@@ -120,7 +125,70 @@ def read_contract(manifest: Mapping[str, Any], project_dir: Path | None = None) 
         raise ConfigError(
             "no source of this project is to be loaded: give one `config.meta.load` in its YAML"
         )
-    return Contract(tuple(tables), tuple(problems))
+    clashes = _clashes(tables, _schemas_of_models(manifest))
+    problems += [Problem(spec.label, message) for spec, message in clashes]
+    refused = {spec.label for spec, _ in clashes}
+    return Contract(tuple(t for t in tables if t.label not in refused), tuple(problems))
+
+
+def _schemas_of_models(manifest: Mapping[str, Any]) -> dict[str, str]:
+    """Return the schemas that something else than the loader fills, each with what does."""
+    schemas = dict.fromkeys(
+        ("ops", "pg_catalog", "information_schema"), "Haven or PostgreSQL itself"
+    )
+    for node in (manifest.get("nodes") or {}).values():
+        if node["resource_type"] in ("model", "snapshot", "seed"):
+            schemas.setdefault(node["schema"], f"{node['resource_type']} {node['name']}")
+    return schemas
+
+
+def _clashes(tables: Sequence[TableSpec], taken: Mapping[str, str]) -> list[tuple[TableSpec, str]]:
+    """Return the tables that would be loaded over each other or over what dbt builds, each with why."""
+    places = Counter((t.raw_schema, t.raw_table) for t in tables)
+    found = []
+    for spec in tables:
+        where = f"{spec.file}: table {spec.label}: "
+        place = f"{spec.raw_schema}.{spec.raw_table}"
+        if spec.raw_schema in taken:
+            found.append(
+                (
+                    spec,
+                    f"{where}its source's schema {spec.raw_schema} belongs to {taken[spec.raw_schema]}: "
+                    "give the source a `schema` of its own, such as raw_" + spec.source_name,
+                )
+            )
+        elif places[spec.raw_schema, spec.raw_table] > 1:
+            same = [
+                t.label
+                for t in tables
+                if t.label != spec.label
+                and (t.raw_schema, t.raw_table) == (spec.raw_schema, spec.raw_table)
+            ]
+            found.append(
+                (
+                    spec,
+                    f"{where}{', '.join(same)} is loaded into {place} as well: give one of them another "
+                    "`identifier`, or its source another `schema`",
+                )
+            )
+    return found
+
+
+def _name_in_warehouse(node: Mapping[str, Any], part: str) -> str:
+    """Return a source's schema or identifier as PostgreSQL takes it from dbt: cut, and in lower case if unquoted."""
+    name = str(node[part])
+    if (node.get("quoting") or {}).get(part) is False:
+        name = name.lower()
+    return name.encode()[:NAME_LENGTH].decode(errors="ignore")
+
+
+def _share(load: Mapping[str, Any]) -> float:
+    value = load.get("max_deleted_share", DEFAULT_MAX_DELETED_SHARE)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise ConfigError(
+            f"max_deleted_share is {value!r}: it must be a share from 0 to 1, such as 0.2"
+        )
+    return float(value)
 
 
 def _mapping(value: object) -> dict[str, Any]:
@@ -149,8 +217,8 @@ def _table(node: Mapping[str, Any], load: Mapping[str, Any]) -> TableSpec:
     return TableSpec(
         source_name=node["source_name"],
         name=node["name"],
-        raw_schema=node["schema"],
-        raw_table=node["identifier"],
+        raw_schema=_name_in_warehouse(node, "schema"),
+        raw_table=_name_in_warehouse(node, "identifier"),
         source_schema=str(source_schema),
         source_table=str(source_table),
         strategy=strategy,
@@ -163,6 +231,7 @@ def _table(node: Mapping[str, Any], load: Mapping[str, Any]) -> TableSpec:
         exclude=_names(load, "exclude"),
         timeout=str(load.get("timeout", DEFAULT_TIMEOUT)),
         watermark_timezone=_zone(load.get("watermark_timezone")),
+        max_deleted_share=_share(load),
         file=node["original_file_path"],
         person=person_of(node.get("columns") or {}),
         retention_column=retention_column(node),

@@ -44,6 +44,17 @@ def load(
     ] = None,
     workers: Annotated[int, typer.Option(min=1, max=32, help="Tables at a time.")] = 2,
     retry_now: Annotated[bool, typer.Option("--retry-now", help=RETRY_NOW)] = False,
+    accept_source: Annotated[
+        bool,
+        typer.Option("--accept-source", help="The source may be another database than before."),
+    ] = False,
+    rebuild: Annotated[
+        bool,
+        typer.Option("--rebuild", help="Make raw's columns, key and views fit the source again."),
+    ] = False,
+    allow_deletes: Annotated[
+        bool, typer.Option("--allow-deletes", help="However many rows are gone, this time.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan only.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     project_dir: Annotated[
@@ -53,12 +64,17 @@ def load(
     """Load source tables into raw: whole or incremental, as the sources YAML says."""
     if full and (since or until):
         raise ConfigError("--full reads everything: leave out --since and --until")
+    if rebuild and not tables:
+        raise ConfigError("--rebuild wants to know which tables: `haven load TABLE --rebuild`")
     settings = load_settings(project_dir)
     request = replace(
         load_request(settings, workers=workers, retry_now=retry_now),
         full=full,
         since=since,
         until=until,
+        accept_source=accept_source,
+        rebuild=rebuild,
+        allow_deletes=allow_deletes,
     )
     if dry_run:
         plans, failures = _plan(settings, tables or [], request)

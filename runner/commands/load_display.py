@@ -27,6 +27,8 @@ from runner.load.plan import TablePlan
 from runner.load.round import Listener
 
 # When several tables fail, the gravest code wins: unreachable, then settings, then data.
+# From here on planning takes long enough to say so.
+MANY_TABLES = 100
 _GRAVITY = (75, 3, 2, 1, 0)
 
 
@@ -61,7 +63,9 @@ class LoadProgress:
             )
         self._task = self._bar.add_task("loading", total=None, copied="") if self._bar else None
         self._copied = 0
-        self.listener = Listener(self._plans, self._bytes, self._table, say_retry)
+        self.listener = Listener(
+            self._plans, self._bytes, self._table, say_retry, on_planning=self._planning
+        )
 
     def __enter__(self) -> LoadProgress:
         if self._bar:
@@ -71,6 +75,12 @@ class LoadProgress:
     def __exit__(self, *_: object) -> None:
         if self._bar:
             self._bar.stop()
+
+    def _planning(self, tables: int) -> None:
+        if self._bar and self._task is not None:
+            self._bar.update(self._task, description=f"planning {tables:,} tables")
+        elif tables >= MANY_TABLES:
+            log.info(f"planning {tables:,} tables", run_id=self._run_id)
 
     def _plans(self, plans: Sequence[TablePlan]) -> None:
         if self._bar and self._task is not None:

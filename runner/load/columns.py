@@ -48,18 +48,29 @@ def check_columns(spec: TableSpec, found: Table, key: str, names: tuple[str, ...
             )
 
 
-def check_key(spec: TableSpec, key: tuple[str, ...], found: Table, raw: Table | None) -> None:
-    """Raise ConfigError if an incremental table has no key, or raw was loaded with another one."""
+def check_key(
+    spec: TableSpec,
+    key: tuple[str, ...],
+    found: Table,
+    raw: Table | None,
+    *,
+    is_rebuilding: bool,
+) -> None:
+    """Raise ConfigError if an incremental table has no key, or raw's rows cannot take the one it has now."""
     if spec.strategy == "incremental" and not key:
         raise ConfigError(
             f"{spec.file}: table {spec.label}: strategy incremental needs a key, and the source's "
             f"{found.kind} declares none; name one with `primary_key`, or use strategy full"
         )
-    if raw is not None and raw.primary_key != key:
-        now = f"the key is ({', '.join(key)})" if key else f"the source's {found.kind} has no key"
-        before = f"with ({', '.join(raw.primary_key)})" if raw.primary_key else "without a key"
-        raise ConfigError(
-            f"{spec.file}: table {spec.label}: {now} but {spec.raw_schema}.{spec.raw_table} was loaded "
-            f"{before}; name the old one with `primary_key` if it still holds, or change raw's primary "
-            "key by hand, or drop raw's table and load it anew"
-        )
+    if raw is None or is_rebuilding or raw.primary_key == key:
+        return
+    missing = [name for name in key if name not in raw.names]
+    if key and not missing:
+        return
+    now = f"the key is ({', '.join(key)})" if key else f"the source's {found.kind} has no key"
+    before = f"with ({', '.join(raw.primary_key)})" if raw.primary_key else "without a key"
+    raise ConfigError(
+        f"{spec.file}: table {spec.label}: {now} but {spec.raw_schema}.{spec.raw_table} was loaded "
+        f"{before}; name the old one with `primary_key` if it still holds, or "
+        f"run `haven load {spec.label} --rebuild`"
+    )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
+import psycopg2.errors
 from psycopg2 import sql
 from psycopg2.extensions import cursor as PgCursor
 
@@ -14,7 +15,7 @@ from runner.contract import TableSpec
 from runner.errors import DataError
 from runner.load.outcome import Mode
 from runner.load.statements import META_COLUMNS
-from runner.load.widening import is_widening
+from runner.load.widening import common_type, is_widening
 
 
 @dataclass(frozen=True)
@@ -23,35 +24,77 @@ class Change:
 
     column: str
     change: str
-    old_type: str | None
-    new_type: str | None
+    old_type: str | None = None
+    new_type: str | None = None
+    old_name: str | None = None
 
 
 @dataclass(frozen=True)
 class Drift:
     """How raw's columns must follow the source's.
 
-    `added` are columns raw lacks, `widened` those whose type grew, with raw's type so far; `nullable` lose their
-    NOT NULL. `dropped` are gone in the source and kept in raw, `restored` came back; both only when that is news.
+    `added` are columns raw lacks, `widened` those whose type grew, with raw's type so far, `rebuilt` those whose type
+    became another one; `nullable` lose their NOT NULL. `dropped` are gone in the source and kept in raw, `restored`
+    came back; both only when that is news. `renamed` are new names by old ones; `key` is raw's new key, None if it
+    keeps the one it has.
     """
 
     added: tuple[Column, ...] = ()
     widened: tuple[tuple[Column, str], ...] = ()
+    rebuilt: tuple[tuple[Column, str], ...] = ()
     nullable: tuple[str, ...] = ()
     dropped: tuple[Column, ...] = ()
     restored: tuple[Column, ...] = ()
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    key: tuple[str, ...] | None = None
+    old_key: tuple[str, ...] = ()
+
+    def name_in_raw(self, name: str) -> str:
+        """Return the name that a column of the source has in raw until the next load."""
+        return {new: old for old, new in self.renamed.items()}.get(name, name)
 
     @property
     def changes(self) -> list[Change]:
         """Return what is to be noted, one for each column and change."""
         gone = {column.name for column in self.dropped}
         return [
+            *(Change(new, "renamed", old_name=old) for old, new in self.renamed.items()),
             *(Change(c.name, "added", None, c.raw_type) for c in self.added),
             *(Change(c.name, "restored", c.raw_type, c.raw_type) for c in self.restored),
             *(Change(c.name, "widened", old, c.raw_type) for c, old in self.widened),
-            *(Change(name, "nullable", None, None) for name in self.nullable if name not in gone),
+            *(Change(c.name, "rebuilt", old, c.raw_type) for c, old in self.rebuilt),
+            *(Change(name, "nullable") for name in self.nullable if name not in gone),
             *(Change(c.name, "dropped", c.raw_type, None) for c in self.dropped),
+            *(Change(name, "key") for name in self.key or () if name not in self.old_key),
         ]
+
+
+def renamed_raw(raw: Table, renamed: Mapping[str, str]) -> Table:
+    """Return the raw table as it will be once its columns have followed those that the source renamed."""
+    return replace(
+        raw,
+        columns=tuple(replace(c, name=renamed.get(c.name, c.name)) for c in raw.columns),
+        primary_key=tuple(renamed.get(name, name) for name in raw.primary_key),
+    )
+
+
+def fitted(columns: Sequence[Column], raw: Table | None) -> tuple[Column, ...]:
+    """Return the columns in raw's types wherever those hold all values of the source's: raw never narrows.
+
+    Where neither type holds the other's values but a third does, that is the one.
+    """
+    kept = {column.name: column.raw_type for column in raw.columns} if raw else {}
+
+    def fit(column: Column) -> Column:
+        ours = kept.get(column.name, column.raw_type)
+        if ours == column.raw_type or is_widening(ours, column.raw_type):
+            return column
+        kept_type = (
+            ours if is_widening(column.raw_type, ours) else common_type(ours, column.raw_type)
+        )
+        return replace(column, raw_type=kept_type, is_cast=True) if kept_type else column
+
+    return tuple(fit(column) for column in columns)
 
 
 def find_drift(
@@ -60,10 +103,12 @@ def find_drift(
     key: tuple[str, ...],
     raw: Table | None,
     noted: Mapping[str, str],
+    *,
+    is_rebuilding: bool,
 ) -> Drift:
-    """Compare the source's `columns` with raw's; `noted` is each column's last coming or going.
+    """Compare the source's `columns`, fitted to raw, with raw's; `noted` is each column's last coming or going.
 
-    Raises DataError for a type that changed in a way that could lose something.
+    Raises DataError for a type that changed in a way that could lose something, unless raw is rebuilt.
     """
     if raw is None:
         return Drift()
@@ -74,17 +119,20 @@ def find_drift(
         for c in columns
         if c.name in ours and c.raw_type != ours[c.name].raw_type
     ]
-    for column, old in changed:
-        if not is_widening(old, column.raw_type):
-            raise DataError(
-                f"column {column.name} of {spec.label} is now {column.raw_type} but {old} in "
-                f"{spec.raw_schema}.{spec.raw_table}, and not every value would survive that: leave it "
-                "out with `exclude`, or alter raw's column by hand, or drop the raw table to load it anew"
-            )
+    rebuilt = [(c, old) for c, old in changed if not is_widening(old, c.raw_type)]
+    if rebuilt and not is_rebuilding:
+        column, old = rebuilt[0]
+        raise DataError(
+            f"column {column.name} of {spec.label} is now {column.raw_type} but {old} in "
+            f"{spec.raw_schema}.{spec.raw_table}, and not every value would survive that: run "
+            f"`haven load {spec.label} --rebuild`, which makes raw's column and the views on it again, or "
+            "leave it out with `exclude`"
+        )
     gone = [c for c in raw.columns if c.name not in theirs and c.name not in META_COLUMNS]
     return Drift(
         added=tuple(c for c in columns if c.name not in ours),
-        widened=tuple(changed),
+        widened=tuple(pair for pair in changed if pair not in rebuilt),
+        rebuilt=tuple(rebuilt),
         nullable=tuple(
             c.name
             for c in raw.columns
@@ -96,44 +144,74 @@ def find_drift(
         restored=tuple(
             ours[c.name] for c in columns if c.name in ours and noted.get(c.name) == "dropped"
         ),
+        # A key whose values change their type is made again with them.
+        key=key if raw.primary_key != key or any(c.name in key for c, _ in rebuilt) else None,
+        old_key=raw.primary_key,
     )
 
 
-def noted_changes(warehouse: PgCursor, spec: TableSpec) -> dict[str, str]:
-    """Return each column's last coming or going since raw was first loaded: added, dropped or restored."""
+def noted_changes(warehouse: PgCursor) -> dict[tuple[str, str], dict[str, str]]:
+    """Return, by source and table, each column's last coming or going since raw was first loaded."""
     warehouse.execute(
         """
-        select distinct on (column_name) column_name, change
-        from ops.schema_changes
-        where source_name = %(source)s and table_name = %(table)s
-            and change in ('added', 'dropped', 'restored')
-            and load_id > coalesce((
-                select max(load_id) from ops.table_loads
-                where source_name = %(source)s and table_name = %(table)s
-                    and mode = 'first' and status = 'ok'
-            ), 0)
-        order by column_name, schema_change_id desc
-        """,
-        {"source": spec.source_name, "table": spec.name},
+        with first_loads as (
+            select source_name, table_name, max(load_id) as load_id
+            from ops.table_loads
+            where mode = 'first' and status = 'ok'
+            group by source_name, table_name
+        ),
+        latest as (
+            select distinct on (source_name, table_name, column_name)
+                source_name, table_name, column_name, change
+            from ops.schema_changes
+            left join first_loads using (source_name, table_name)
+            where change in ('added', 'dropped', 'restored', 'renamed')
+                and schema_changes.load_id > coalesce(first_loads.load_id, 0)
+            order by source_name, table_name, column_name, schema_change_id desc
+        )
+        select source_name, table_name, jsonb_object_agg(column_name, change)
+        from latest
+        group by source_name, table_name
+        """
     )
-    return dict(warehouse.fetchall())
+    return {(source, table): changes for source, table, changes in warehouse.fetchall()}
 
 
 def apply_drift(
-    drift: Drift, spec: TableSpec, warehouse: PgCursor, *, load_id: int, mode: Mode
+    drift: Drift,
+    spec: TableSpec,
+    warehouse: PgCursor,
+    *,
+    load_id: int,
+    mode: Mode,
+    is_rebuilding: bool,
 ) -> None:
     """Make raw's columns fit, inside the load's transaction, and note each change in ops.schema_changes.
 
-    Raises psycopg2.Error: a view cannot be made again, raw is in use, or the role may not alter it.
+    Raises:
+        DataError: rows of raw share a new key.
+        psycopg2.Error: a view cannot be made again, raw is in use, or the role may not alter it.
     """
     raw = sql.Identifier(spec.raw_schema, spec.raw_table)
-    if drift.widened:
+    name = raw.as_string(warehouse)
+    for old, new in drift.renamed.items():
         warehouse.execute(
-            "select ops.change_column_types(%s::regclass, %s::text[], %s::text[])",
+            sql.SQL("alter table {} rename column {} to {}").format(
+                raw, sql.Identifier(old), sql.Identifier(new)
+            )
+        )
+    # A key may be of a type that loses rows: it goes before, and comes when the types are right.
+    if drift.key is not None and drift.old_key:
+        warehouse.execute("select ops.change_key(%s::regclass, '{}', false)", (name,))
+    retyped = (*drift.widened, *drift.rebuilt)
+    if retyped:
+        warehouse.execute(
+            "select ops.change_column_types(%s::regclass, %s::text[], %s::text[], %s::boolean[])",
             (
-                raw.as_string(warehouse),
-                [column.name for column, _ in drift.widened],
-                [column.raw_type for column, _ in drift.widened],
+                name,
+                [column.name for column, _ in retyped],
+                [column.raw_type for column, _ in retyped],
+                [pair in drift.rebuilt for pair in retyped],
             ),
         )
     actions = [
@@ -148,11 +226,28 @@ def apply_drift(
     ]
     if actions:
         warehouse.execute(sql.SQL("alter table {} {}").format(raw, sql.SQL(", ").join(actions)))
+    if drift.key:
+        _change_key(drift.key, spec, warehouse, is_rebuilding=is_rebuilding)
     for change in drift.changes:
         _note(change, spec, warehouse, load_id=load_id, mode=mode)
-    if drift.widened:
+    if retyped:
         # The new type has no statistics, and the merge that follows wants them.
         warehouse.execute(sql.SQL("analyze {}").format(raw))
+
+
+def _change_key(
+    key: tuple[str, ...], spec: TableSpec, warehouse: PgCursor, *, is_rebuilding: bool
+) -> None:
+    raw = sql.Identifier(spec.raw_schema, spec.raw_table).as_string(warehouse)
+    try:
+        warehouse.execute(
+            "select ops.change_key(%s::regclass, %s::text[], %s)", (raw, list(key), is_rebuilding)
+        )
+    except (psycopg2.errors.UniqueViolation, psycopg2.errors.NotNullViolation) as error:
+        raise DataError(
+            f"the key of {spec.label} is now ({', '.join(key)}), and rows of {spec.raw_schema}."
+            f"{spec.raw_table} share one or have none: run `haven load {spec.label} --rebuild`"
+        ) from error
 
 
 def _note(
@@ -162,10 +257,10 @@ def _note(
     is_partial = mode != "full" and change.change in ("added", "restored")
     warehouse.execute(
         "insert into ops.schema_changes (load_id, source_name, table_name, column_name, change, "
-        "old_type, raw_type, is_backfill_advised) values (%s, %s, %s, %s, %s, %s, %s, %s)",
+        "old_type, raw_type, is_backfill_advised, old_name) values (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
         (
             load_id, spec.source_name, spec.name, change.column, change.change,
-            change.old_type, change.new_type, is_partial,
+            change.old_type, change.new_type, is_partial, change.old_name,
         ),
     )  # fmt: skip
     types = " to ".join(filter(None, dict.fromkeys((change.old_type, change.new_type))))
@@ -174,8 +269,9 @@ def _note(
         if is_partial
         else ""
     )
+    column = f"{change.old_name} -> {change.column}" if change.old_name else change.column
     log.info(
-        f"  {spec.label}: column {change.column} {change.change}{f' ({types})' if types else ''}{hint}",
+        f"  {spec.label}: column {column} {change.change}{f' ({types})' if types else ''}{hint}",
         table=spec.label,
         column=change.column,
         change=change.change,

@@ -10,6 +10,7 @@ from psycopg2 import sql
 from psycopg2.extensions import cursor as PgCursor
 
 from runner.catalog import Column
+from runner.errors import DataError
 from runner.load import bag_statements, buckets, merge_statements, statements
 from runner.load.copy import copy_rows
 from runner.load.plan import TablePlan
@@ -18,6 +19,8 @@ from runner.load.plan import TablePlan
 HASHED_FROM_BYTES = 16 << 20
 # More keys than these are not named one by one: the rows of their buckets are read.
 MOST_NAMED = 10_000
+# Fewer deleted rows than that are nothing to stop for, however small the table is.
+FEW_DELETES = 10
 
 
 class Counts(NamedTuple):
@@ -51,10 +54,29 @@ def merge(
 ) -> Counts:
     """Carry out a plan other than a first load, inside the caller's transactions.
 
-    Raises psycopg2.Error or DataError; the caller rolls back.
+    Raises psycopg2.Error or DataError (too many rows are gone, too); the caller rolls back.
     """
     _index_load_ids(plan, warehouse)
-    return _Merge(plan, source, warehouse, load_id, on_bytes).run()
+    counts = _Merge(plan, source, warehouse, load_id, on_bytes).run()
+    _check_deletes(plan, warehouse, load_id, counts)
+    return counts
+
+
+def _check_deletes(plan: TablePlan, warehouse: PgCursor, load_id: int, counts: Counts) -> None:
+    """Raise DataError if more rows are gone than the contract allows. Of a table without a key, a change is no loss."""
+    gone = counts.deleted if plan.key else counts.deleted - counts.inserted
+    if plan.max_deleted_share >= 1 or gone < FEW_DELETES:
+        return
+    warehouse.execute(statements.count_untouched(plan.raw, load_id))
+    ((untouched,),) = warehouse.fetchall()
+    before = untouched + counts.updated + counts.deleted
+    if gone > plan.max_deleted_share * before:
+        label = plan.spec.label
+        raise DataError(
+            f"{label}: {gone:,} of {before:,} rows are gone in the source, more than the "
+            f"{plan.max_deleted_share:.0%} that its `max_deleted_share` allows: nothing was changed. If that is "
+            f"right, run `haven load {label} --allow-deletes`, or raise `max_deleted_share` in {plan.spec.file}"
+        )
 
 
 def _index_load_ids(plan: TablePlan, warehouse: PgCursor) -> None:

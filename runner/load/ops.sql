@@ -91,7 +91,29 @@ alter table ops.schema_changes add column if not exists is_backfill_advised bool
 alter table ops.schema_changes add column if not exists backfilled_at timestamptz;
 alter table ops.schema_changes drop constraint if exists schema_changes_change_check;
 alter table ops.schema_changes add constraint schema_changes_change_check
-check (change in ('added', 'dropped', 'restored', 'widened', 'nullable'));
+check (change in ('added', 'dropped', 'restored', 'widened', 'nullable', 'renamed', 'rebuilt', 'key'));
+alter table ops.schema_changes add column if not exists old_name text;
+comment on column ops.schema_changes.old_name is 'Name in raw before; null unless the column was renamed.';
+
+create table if not exists ops.table_identities (
+    raw_schema text not null,
+    raw_table text not null,
+    system_identifier text,
+    database_oid bigint not null,
+    database_name text not null,
+    table_oid bigint not null,
+    storage text not null,
+    column_numbers jsonb not null,
+    load_id bigint not null,
+    noted_at timestamptz not null default now(),
+    primary key (raw_schema, raw_table)
+);
+
+comment on table ops.table_identities is
+'Which database and table each raw table was last loaded from; another one is compared whole, or stops the load.';
+comment on column ops.table_identities.storage is
+'The file of the source''s table (relfilenode); a digest where it has pieces, such as partitions, or is a view.';
+comment on column ops.table_identities.column_numbers is 'The source''s columns by name, with their attnum.';
 
 comment on table ops.runs is 'One row per call of haven load or haven run.';
 comment on column ops.runs.loading_from is
@@ -267,10 +289,12 @@ as $$
     from statements
 $$;
 
--- Changes columns' types and makes the views that read them again, all or nothing. Readers wait, and go on with the new
+-- Changes columns' types and makes the views that read them again, all or nothing. A value that a lossy change cannot
+-- carry becomes null; the load that follows compares every row with the source. Readers wait, and go on with the new
 -- views. Outer views are locked first, as a reader locks them, so that the two cannot block each other.
+drop function if exists ops.change_column_types(regclass, text[], text[]);
 create or replace function ops.change_column_types(
-    relation regclass, column_names text[], new_types text[]
+    relation regclass, column_names text[], new_types text[], is_lossy boolean[]
 )
 returns void
 language plpgsql
@@ -327,10 +351,17 @@ begin
     end loop;
     execute format('alter table %s ', relation) || (
         select string_agg(
-            format('alter column %I type %s using %I::%s', changed.name, changed.type, changed.name, changed.type),
+            case when changed.is_lossy
+                then format(
+                    'alter column %1$I drop not null, alter column %1$I type %2$s using '
+                    'case when pg_input_is_valid(%1$I::text, %3$L) then %1$I::text::%2$s end',
+                    changed.name, changed.type, changed.type
+                )
+                else format('alter column %1$I type %2$s using %1$I::%2$s', changed.name, changed.type)
+            end,
             ', '
         )
-        from unnest(column_names, new_types) as changed (name, type)
+        from unnest(column_names, new_types, is_lossy) as changed (name, type, is_lossy)
     );
     foreach statement in array statements loop
         begin
@@ -345,6 +376,39 @@ begin
                 );
         end;
     end loop;
+end
+$$;
+
+-- Gives a raw table another primary key, or none. Tombstones that a row of the same key has replaced go; where `is_lossy`,
+-- so do rows that the key cannot hold: the load that follows compares every row with the source.
+create or replace function ops.change_key(relation regclass, key_columns text[], is_lossy boolean)
+returns void
+language plpgsql
+set search_path to pg_catalog, pg_temp
+as $$
+declare
+    old_key name := (
+        select conname from pg_constraint where conrelid = relation and contype = 'p'
+    );
+    columns text := (
+        select string_agg(quote_ident(names.name), ', ' order by names.position)
+        from unnest(key_columns) with ordinality as names (name, position)
+    );
+begin
+    if old_key is not null then
+        execute format('alter table %s drop constraint %I', relation, old_key);
+    end if;
+    if columns is null then
+        return;
+    end if;
+    execute format(
+        'delete from %1$s as target using ('
+        'select ctid, num_nulls(%2$s) > 0 as is_keyless, row_number() over ('
+        'partition by %2$s order by (_deleted_at is null) desc, _load_id desc, ctid desc) as copy '
+        'from %1$s) as ranked where target.ctid = ranked.ctid and (ranked.copy > 1 or ranked.is_keyless) '
+        'and (target._deleted_at is not null or %3$L)', relation, columns, is_lossy
+    );
+    execute format('alter table %s add primary key (%s)', relation, columns);
 end
 $$;
 

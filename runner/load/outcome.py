@@ -13,7 +13,8 @@ class LoadRequest:
     """The command line's wishes. `since` and `until` are watermark values, lower inclusive, upper not.
 
     `retries` is how often a broken connection is tried again; `lock_timeout_s` how long to wait for a locked table;
-    `retry_now` ignores an open circuit breaker.
+    `retry_now` ignores an open circuit breaker. `accept_source`: raw may have come from another database; `rebuild`:
+    raw may lose what does not fit the source's new types and keys; `allow_deletes`: however many rows are gone.
     """
 
     full: bool = False
@@ -23,6 +24,9 @@ class LoadRequest:
     retries: int = 4
     lock_timeout_s: float = 60.0
     retry_now: bool = False
+    accept_source: bool = False
+    rebuild: bool = False
+    allow_deletes: bool = False
 
 
 @dataclass(frozen=True)

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from psycopg2 import sql
 from psycopg2.extensions import connection as PgConnection
 from psycopg2.extensions import cursor as PgCursor
 
-from runner.catalog import Column, read_table, schemas_with
+from runner.catalog import Column, Table, schemas_with
 from runner.connect import explained, is_connection_error
 from runner.contract import Contract, TableSpec
 from runner.erase.suppression import suppressed
 from runner.errors import ConfigError, DataError, HavenError
 from runner.load.columns import check_columns, check_key, chosen_columns
-from runner.load.drift import Drift, find_drift, noted_changes
+from runner.load.drift import Drift, find_drift, fitted, renamed_raw
+from runner.load.identity import Identity, check_origin, identity_of
 from runner.load.marks import MARK_TYPES, TIME_TYPES, Probed
 from runner.load.outcome import LoadRequest, Mode, TableOutcome
 from runner.load.reading import kept_from, reading, stored_watermark, timeout
+from runner.load.seen import Seen, look, supported
 
 # PostgreSQL 17, as server_version_num counts.
 _INFINITE_INTERVALS = 170000
@@ -29,10 +31,13 @@ class TablePlan:
     """What one load will do. `condition` limits the rows read (None: all); `is_sweeping` compares keys.
 
     `drift` is how raw's columns must change before. The whole load may take `timeout_s` seconds. `kept_from`: rows
-    that are older, by the retention's column, are not there for the loader. `probed` is what is known of its marks.
+    that are older, by the retention's column, are not there for the loader. `compared_whole` says why an incremental
+    table is read whole. `identity` is what the source's table is, None if that is known already. More than
+    `max_deleted_share` of its rows may not go. `probed` is what is known of its marks.
     """
 
     spec: TableSpec
+    kind: str
     mode: Mode
     columns: tuple[Column, ...]
     key: tuple[str, ...]
@@ -46,6 +51,10 @@ class TablePlan:
     timeout_s: float
     kept_from: str | None = None
     probed: Probed | None = None
+    compared_whole: str | None = None
+    identity: Identity | None = None
+    is_rebuilding: bool = False
+    max_deleted_share: float = 1.0
 
     @property
     def table(self) -> sql.Identifier:
@@ -76,6 +85,8 @@ class TablePlan:
     @property
     def note(self) -> str | None:
         """Return why the load reads more than was asked for, if it does."""
+        if self.compared_whole:
+            return f"{self.compared_whole}: comparing every row"
         if self.mode != "full" or self.probed is None or not self.probed.is_below:
             return None
         return (
@@ -89,29 +100,46 @@ class TablePlan:
         return (self.watermark_type or "").startswith(TIME_TYPES)
 
 
-def plan_table(
-    source: PgCursor,
-    warehouse: PgCursor,
-    spec: TableSpec,
-    request: LoadRequest,
-    probed: Probed | None = None,
-) -> TablePlan:
-    """Return the plan for one table.
-
-    Raises:
-        ConfigError: the YAML names a column, key or value that does not fit the table.
-        DataError: the source has no such table, or raw cannot take its columns any more.
-    """
-    found = read_table(source, spec.source_schema, spec.source_table)
+def _source_table(source: PgCursor, spec: TableSpec, seen: Seen) -> Table:
+    """Return the source's table. Raises DataError or ConfigError if it cannot be read whole."""
+    found = seen.source.get((spec.source_schema, spec.source_table))
     if found is None:
         raise DataError(_where_it_went(source, spec))
+    if not found.is_filled:
+        name = sql.Identifier(spec.source_schema, spec.source_table).as_string(source)
+        raise DataError(
+            f"{spec.label} is a materialized view that was never filled: run `refresh materialized view "
+            f"{name}` in the source, then load again"
+        )
     if found.is_filtered:
         raise ConfigError(
             f"{spec.file}: table {spec.label}: row-level security hides rows of {spec.source_schema}."
             f"{spec.source_table} from the role that reads it: grant the role BYPASSRLS, or load a view "
             "whose owner sees every row"
         )
-    columns = chosen_columns(spec, found)
+    return found
+
+
+def plan_table(
+    source: PgCursor,
+    warehouse: PgCursor,
+    spec: TableSpec,
+    request: LoadRequest,
+    seen: Seen | None = None,
+    probed: Probed | None = None,
+) -> TablePlan:
+    """Return the plan for one table; `seen` is what `look` gave for several.
+
+    Raises:
+        ConfigError: the YAML names a column, key or value that does not fit the table, or the source is another one.
+        DataError: the source has no such table, or raw cannot take its columns any more.
+    """
+    if seen is None:
+        seen = look(source, warehouse, [spec])
+        if not request.accept_source:
+            check_origin([spec], seen.origin, seen.identities)
+    found = _source_table(source, spec, seen)
+    columns = supported(chosen_columns(spec, found), seen)
     if (
         source.connection.server_version
         >= _INFINITE_INTERVALS
@@ -130,8 +158,10 @@ def plan_table(
                 "but left out by `columns` or `exclude`"
             )
     columns = suppressed(columns, spec, key, warehouse, source)
-    raw = read_table(warehouse, spec.raw_schema, spec.raw_table)
-    check_key(spec, key, found, raw)
+    now = identity_of(found, seen.origin)
+    before = seen.identities.get((spec.raw_schema, spec.raw_table))
+    raw, renamed = _followed(seen.raw.get((spec.raw_schema, spec.raw_table)), before, now)
+    check_key(spec, key, found, raw, is_rebuilding=request.rebuild)
     if spec.retention_column:
         check_columns(spec, found, "retention", (spec.retention_column,))
     watermark_type = None
@@ -143,12 +173,23 @@ def plan_table(
                 f"{spec.file}: table {spec.label}: watermark {spec.watermark!r} has type "
                 f"{watermark_type}; it must be a timestamp, a date or a number"
             )
-    noted = noted_changes(warehouse, spec) if raw else {}
-    drift = find_drift(spec, columns, key, raw, noted)
-    stored = stored_watermark(warehouse, spec) if raw else None
+    columns = fitted(columns, raw)
+    noted = seen.noted.get((spec.source_name, spec.name), {})
+    drift = replace(
+        find_drift(spec, columns, key, raw, noted, is_rebuilding=request.rebuild), renamed=renamed
+    )
+    stored = stored_watermark(warehouse, spec) if raw and spec.watermark else None
     mode, condition = reading(source, spec, request, raw, stored, watermark_type, probed)
+    compared_whole = None
+    if mode in ("incremental", "backfill"):
+        compared_whole = _doubt(drift, columns, before, now)
+    if compared_whole is not None:
+        mode, condition = "full", None
+    if spec.timeout not in seen.timeouts:
+        seen.timeouts[spec.timeout] = timeout(source, spec)
     return TablePlan(
         spec=spec,
+        kind=found.kind,
         mode=mode,
         columns=columns,
         key=key,
@@ -159,10 +200,46 @@ def plan_table(
         drift=drift,
         rows_estimate=found.rows,
         size_bytes=found.size_bytes,
-        timeout_s=timeout(source, spec),
+        timeout_s=seen.timeouts[spec.timeout],
         kept_from=kept_from(warehouse, spec),
         probed=probed,
+        compared_whole=compared_whole,
+        identity=None if raw is not None and before == now else now,
+        is_rebuilding=request.rebuild,
+        max_deleted_share=1.0 if request.allow_deletes else spec.max_deleted_share,
     )
+
+
+def _followed(
+    raw: Table | None, before: Identity | None, now: Identity
+) -> tuple[Table | None, dict[str, str]]:
+    """Return raw with the names that the source's columns have now, and which of its columns must be renamed."""
+    if raw is None or before is None:
+        return raw, {}
+    renamed = {
+        old: new
+        for old, new in before.renamed_to(now).items()
+        if old in raw.names and new not in raw.names
+    }
+    return renamed_raw(raw, renamed), renamed
+
+
+def _doubt(
+    drift: Drift, columns: Sequence[Column], before: Identity | None, now: Identity
+) -> str | None:
+    """Return why the watermark does not tell which rows of the source differ from raw's; None if it does."""
+    reason = before.doubt(now) if before is not None else None
+    new = {column.name for column in (*drift.added, *drift.restored)}
+    # One that the source had before was left out until now.
+    known = before.numbers if before is not None else {}
+    filled = [c.name for c in columns if c.name in new and (c.fills_old_rows or c.name in known)]
+    if reason is None and filled:
+        reason = f"older rows have values in the new column {', '.join(filled)}"
+    if reason is None and drift.rebuilt:
+        reason = f"{', '.join(c.name for c, _ in drift.rebuilt)} changed the type"
+    if reason is None and drift.key is not None:
+        reason = "the key changed"
+    return reason
 
 
 def _where_it_went(source: PgCursor, spec: TableSpec) -> str:
@@ -191,6 +268,10 @@ def plan_all(
         for p in contract.problems
     ]
     with warehouse, warehouse.cursor() as target, source.cursor() as origin:
+        with explained():
+            seen = look(origin, target, contract.tables)
+        if not request.accept_source:
+            check_origin(contract.tables, seen.origin, seen.identities)
         for spec in contract.tables:
             # What goes wrong with one table must not end the transactions the others are planned in.
             for cursor in (target, origin):
@@ -198,7 +279,7 @@ def plan_all(
             try:
                 with explained():
                     probed = (marks or {}).get(spec.label)
-                    plans.append(plan_table(origin, target, spec, request, probed))
+                    plans.append(plan_table(origin, target, spec, request, seen, probed))
             except HavenError as error:
                 if is_connection_error(error):
                     raise

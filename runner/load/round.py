@@ -30,7 +30,7 @@ from runner.settings import Connection
 
 @dataclass(frozen=True)
 class Listener:
-    """Called as the load goes on, from worker threads: plans, bytes copied, tables done, tries that failed.
+    """Called as the load goes on, from worker threads: tables to plan, plans, bytes, tables done, failed tries.
 
     `on_retry` gets the table's label (or "source"), the reason and the seconds until the next try. `on_loaded` gets
     the source snapshot that all tables were read from, which can be joined until it returns, and what became of them.
@@ -41,6 +41,7 @@ class Listener:
     on_done: Callable[[TableOutcome], None] = lambda outcome: None
     on_retry: Callable[[str, str, float], None] = lambda what, reason, wait_s: None
     on_loaded: Callable[[str, Sequence[TableOutcome]], None] = lambda snapshot, outcomes: None
+    on_planning: Callable[[int], None] = lambda tables: None
 
 
 @dataclass
@@ -76,6 +77,7 @@ class Round:
     def _load_with(self, control: PgConnection, keeper: PgConnection) -> None:
         for session in (control, keeper):
             set_lock_timeout(session, self.request.lock_timeout_s)
+        self.listener.on_planning(len(self.contract.tables))
         snapshot, plans, failures = self._begin(control, keeper)
         self.listener.on_plans(plans)
         for outcome in failures:

@@ -138,6 +138,13 @@ def is_empty(raw: sql.Identifier) -> sql.Composed:
     return sql.SQL("select not exists (select from {}), now()::text").format(raw)
 
 
+def count_untouched(raw: sql.Identifier, load_id: int) -> sql.Composed:
+    """Return the query for the number of raw's live rows that load `load_id` did not write."""
+    return sql.SQL("select count(*) from {} where _deleted_at is null and _load_id <> {}").format(
+        raw, sql.Literal(load_id)
+    )
+
+
 def stamped(rows: sql.Composable, now: str, load_id: int) -> sql.Composed:
     """Return the query `rows` with the values of STAMPS after its columns."""
     return sql.SQL("select stamped.*, {}::timestamptz, {}::bigint from ({}) as stamped").format(

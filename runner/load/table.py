@@ -17,6 +17,7 @@ from runner.contract import TableSpec
 from runner.load import statements
 from runner.load.copy import copy_rows
 from runner.load.drift import apply_drift, note_backfill
+from runner.load.identity import note_identity
 from runner.load.marks import Probed
 from runner.load.merge import merge
 from runner.load.outcome import TableOutcome
@@ -55,11 +56,20 @@ def load_table(
         read = _first(plan, source, warehouse, load_id, parts, on_bytes)
         inserted, updated, deleted = read, 0, 0
     else:
-        apply_drift(plan.drift, plan.spec, warehouse, load_id=load_id, mode=plan.mode)
+        apply_drift(
+            plan.drift,
+            plan.spec,
+            warehouse,
+            load_id=load_id,
+            mode=plan.mode,
+            is_rebuilding=plan.is_rebuilding,
+        )
         read, inserted, updated, deleted = merge(plan, source, warehouse, load_id, on_bytes)
     if plan.mode in ("first", "full"):
         note_backfill(plan.spec, warehouse)
     watermark = _advance_watermark(plan, warehouse, load_id)
+    if plan.identity is not None:
+        note_identity(plan.spec, plan.identity, warehouse, load_id=load_id)
     outcome = TableOutcome(
         table=plan.spec.label,
         strategy=plan.spec.strategy,

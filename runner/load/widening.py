@@ -46,6 +46,7 @@ _DIGITS = {"smallint": 5, "integer": 10, "bigint": 19}
 # The digits of a second, the only size that these types have; without one it is the largest.
 _FULL_PRECISION = 6
 _NAME_LENGTH = 63
+_MOST_DIGITS = 1000
 
 
 @dataclass(frozen=True)
@@ -97,3 +98,21 @@ def _numeric_fits(before: _Type, after: _Type) -> bool:
     if digits is None:
         return False
     return after.size - after.scale >= digits - before.scale and after.scale >= before.scale
+
+
+def common_type(old: str, new: str) -> str | None:
+    """Return the numeric type that just holds all values of both, if both are numbers with a limited size."""
+    before, after = _parse(old), _parse(new)
+    digits = [_DIGITS.get(kind.name, kind.size) for kind in (before, after)]
+    if (
+        before.is_array != after.is_array
+        or any(kind.name != "numeric" and kind.name not in _DIGITS for kind in (before, after))
+        or digits[0] is None
+        or digits[1] is None
+    ):
+        return None
+    scale = max(before.scale, after.scale)
+    whole = max(digits[0] - before.scale, digits[1] - after.scale)
+    if not 0 < whole + scale <= _MOST_DIGITS:
+        return None
+    return f"numeric({whole + scale},{scale}){'[]' if before.is_array else ''}"

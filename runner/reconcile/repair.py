@@ -59,8 +59,8 @@ def repair_table(
         reader.set_session(isolation_level=ISOLATION_LEVEL_REPEATABLE_READ, readonly=True)
         with reader.cursor() as origin, writer.cursor() as target:
             plan = plan_table(origin, target, spec, LoadRequest())
-            if plan.drift.widened:
-                raise DataError(f"{spec.label}: columns changed their type: {whole}")
+            if plan.drift.widened or plan.drift.renamed or plan.drift.key is not None:
+                raise DataError(f"{spec.label}: its columns or its key changed: {whole}")
             load_id = next_load_id(target)
             read, inserted, updated, deleted = _repair(plan, found, origin, target, load_id)
             outcome = TableOutcome(

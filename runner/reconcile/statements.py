@@ -57,7 +57,11 @@ def source_rows(plan: TablePlan, columns: Sequence[Column]) -> sql.Composed:
 def raw_rows(plan: TablePlan, columns: Sequence[Column]) -> sql.Composed:
     """Return the query for raw's live rows, in the source's types: a column that grew there may not have here yet."""
     names = sql.SQL(", ").join(
-        sql.SQL("{0}::{1} as {0}").format(sql.Identifier(c.name), sql.SQL(c.raw_type))
+        sql.SQL("{}::{} as {}").format(
+            sql.Identifier(plan.drift.name_in_raw(c.name)),
+            sql.SQL(c.raw_type),
+            sql.Identifier(c.name),
+        )
         for c in columns
     )
     return sql.SQL("select {} from {} where _deleted_at is null").format(names, plan.raw)

@@ -1,0 +1,70 @@
+"""What both catalogs and ops say of the tables that are loaded, in a number of queries that does not grow with them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import psycopg2.errors
+from psycopg2.extensions import cursor as PgCursor
+
+from runner.catalog import Column, Name, Table, read_tables
+from runner.contract import TableSpec
+from runner.load.drift import noted_changes
+from runner.load.identity import Identity, Origin, noted_identities, read_origin
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What both catalogs and ops say of all tables at once: by schema and name there, or by source and table.
+
+    `unknown_types` are the built-in types that the warehouse lacks.
+    """
+
+    origin: Origin
+    source: Mapping[Name, Table]
+    raw: Mapping[Name, Table]
+    noted: Mapping[tuple[str, str], Mapping[str, str]]
+    identities: Mapping[Name, Identity]
+    unknown_types: frozenset[str]
+    timeouts: dict[str, float] = field(default_factory=dict)
+
+
+def look(source: PgCursor, warehouse: PgCursor, specs: Sequence[TableSpec]) -> Seen:
+    """Read catalogs and ops, in a number of queries that does not depend on the number of tables."""
+    found = read_tables(source, [(s.source_schema, s.source_table) for s in specs])
+    types = {c.raw_type.removesuffix("[]") for t in found.values() for c in t.columns}
+    return Seen(
+        origin=read_origin(source),
+        source=found,
+        raw=read_tables(warehouse, [(s.raw_schema, s.raw_table) for s in specs]),
+        noted=noted_changes(warehouse),
+        identities=noted_identities(warehouse, specs),
+        unknown_types=_unknown(warehouse, types),
+    )
+
+
+def _unknown(warehouse: PgCursor, types: set[str]) -> frozenset[str]:
+    """Return those of the built-in `types` that the warehouse cannot hold: it is older, or was built without xml."""
+    warehouse.execute(
+        "select name from unnest(%s::text[]) as name where to_regtype(name) is null", (list(types),)
+    )
+    unknown = {name for (name,) in warehouse.fetchall()}
+    if "xml" in types - unknown:
+        warehouse.execute("savepoint xml")
+        try:
+            warehouse.execute("select '<a/>'::xml")
+        except psycopg2.errors.FeatureNotSupported:
+            unknown.add("xml")
+            warehouse.execute("rollback to savepoint xml")
+    return frozenset(unknown)
+
+
+def supported(columns: Sequence[Column], seen: Seen) -> tuple[Column, ...]:
+    """Return the columns, those of types that the warehouse lacks as text."""
+    return tuple(
+        replace(c, raw_type="text[]" if c.raw_type.endswith("[]") else "text", is_cast=True)
+        if c.raw_type.removesuffix("[]") in seen.unknown_types
+        else c
+        for c in columns
+    )

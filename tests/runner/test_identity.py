@@ -1,0 +1,309 @@
+"""Which database, table and column raw came from: what was swapped, rewritten or renamed is noticed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from conftest import Databases, rows
+from test_drift import LATER, changes
+from test_load import SPEC, Shop
+from test_reconcile import look
+from test_types import open_shop, refusal, shape
+
+from runner.connect import connect
+from runner.errors import ConfigError
+from runner.load.identity import Origin
+
+COLUMNS = "id, a, b, updated_at"
+EARLY = "2000-01-01 00:00+00"
+
+
+@pytest.fixture
+def shop(databases: Databases) -> Iterator[Shop]:
+    """A shop with forty rows in a table, a partitioned one and a view; the table is loaded once."""
+    for shop in open_shop(databases.create("source"), databases.create("warehouse")):
+        shop.execute(
+            "create table item (id integer primary key, a integer, b integer, updated_at timestamptz)"
+        )
+        shop.execute(
+            "insert into item select n, n, -n, '2026-01-01 00:00+00'::timestamptz "
+            "+ n * interval '1 minute' from generate_series(1, 40) as n"
+        )
+        shop.load_one()
+        yield shop
+
+
+def same(shop: Shop, columns: str = COLUMNS) -> bool:
+    """Return whether raw's live rows are the source's."""
+    return shop.live(columns) == shop.truth(columns)
+
+
+def test_l10_columns_that_swapped_their_names_are_compared_whole(
+    shop: Shop, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert shop.load_one().mode == "incremental"
+    for change in ("a to x", "b to a", "x to b"):
+        shop.execute(f"alter table item rename column {change}")
+    shop.execute("update item set a = 0, updated_at = %s where id = 7", LATER)
+    with caplog.at_level("INFO", "haven"):
+        outcome = shop.load_one()
+    reason = "another column of the source is now called a, b: comparing every row"
+    assert (outcome.mode, outcome.note, outcome.rows_updated) == ("full", reason, 40)
+    assert f"  shop.item: {reason}" in [r.message for r in caplog.records]
+    assert same(shop)
+    assert shop.load_one().mode == "incremental"
+
+
+def test_l10_a_chain_of_renames_is_compared_whole(shop: Shop) -> None:
+    shop.execute("alter table item rename column a to x")
+    shop.execute("alter table item rename column b to a")
+    shop.load_one()
+    assert same(shop, "id, a, x")
+    assert changes(shop) == [
+        ("x", "added", None, "integer"),
+        ("b", "dropped", "integer", None),
+    ]
+
+
+def test_l10_a_renamed_column_is_renamed_in_raw_and_views_go_on(shop: Shop) -> None:
+    rows(shop.warehouse, "create view seen as select id, a from raw.item")
+    shop.execute("alter table item rename column a to amount")
+    assert look(shop, SPEC).status == "ok"
+    shop.execute("update item set amount = 100, updated_at = %s where id = 7", LATER)
+    outcome = shop.load_one()
+    assert (outcome.mode, outcome.rows_updated) == ("incremental", 1)
+    assert same(shop, "id, amount, b")
+    assert rows(shop.warehouse, "select a from seen where id = 7") == [(100,)]
+    assert "a" not in shape(shop.warehouse, "raw.item")
+    noted = "select column_name, change, old_name from ops.schema_changes"
+    assert rows(shop.warehouse, noted) == [("amount", "renamed", "a")]
+    # And back, with another type at once.
+    shop.execute("alter table item rename column amount to a")
+    shop.execute("alter table item alter column a type bigint")
+    shop.load_one()
+    assert same(shop)
+    assert shape(shop.warehouse, "raw.item")["a"] == ("bigint", False)
+
+
+def test_l14_a_renamed_key_takes_raws_key_along(shop: Shop) -> None:
+    shop.execute("alter table item rename column id to number")
+    shop.execute("delete from item where number = 3")
+    outcome = shop.load_one()
+    assert (outcome.mode, outcome.rows_deleted) == ("incremental", 1)
+    assert same(shop, "number, a, b")
+    # The YAML's watermark of a renamed column has to be renamed by hand; then every row is compared.
+    shop.execute("alter table item rename column updated_at to changed_at")
+    assert "watermark names column 'updated_at'" in refusal(shop, SPEC)[1]
+    assert shop.load_one(replace(SPEC, watermark="changed_at")).rows_moved == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ("alter table item add column c integer default 5", "older rows have values in the new column c"),
+        ("alter table item add column c integer not null default 5", "older rows have values"),
+        ("alter table item add column c integer generated always as (a * 2) stored", "was rewritten"),
+        ("alter table item add column c integer generated always as (a * 2) virtual", "older rows have"),
+        ("alter table item add column c integer generated always as identity", "was rewritten"),
+        ("alter table item add column c double precision default random()", "was rewritten"),
+        ("alter table item drop column a; alter table item add column a integer default 3", "called a"),
+        (
+            "create table new (like item including all); "
+            f"insert into new select id, a + 1, b, '{EARLY}' from item; drop table item; "
+            "alter table new rename to item",
+            "is another one, or was made again",
+        ),
+        (
+            "create temp table kept as table item; truncate item; "
+            f"insert into item select id, a + 1, b, '{EARLY}' from kept; drop table kept",
+            "was rewritten, emptied",
+        ),
+        ("alter table item alter column a type bigint using a * 3", "was rewritten"),
+        ("alter table item set unlogged", "was rewritten"),
+    ],
+)  # fmt: skip
+def test_l11_what_no_watermark_tells_of_is_compared_whole(
+    shop: Shop, change: str, reason: str
+) -> None:
+    shop.execute(change)
+    outcome = shop.load_one()
+    assert outcome.mode == "full"
+    assert reason in str(outcome.note)
+    columns = "id, a, b" + (", c" if "column c" in change else "")
+    assert same(shop, columns)
+    assert (shop.load_one().mode, look(shop, SPEC).status) == ("incremental", "ok")
+
+
+def test_l11_a_column_that_the_yaml_takes_in_later_is_compared_whole(shop: Shop) -> None:
+    rows(shop.warehouse, "drop table raw.item")
+    shop.load_one(replace(SPEC, exclude=("b",)))
+    outcome = shop.load_one()
+    assert outcome.note == "older rows have values in the new column b: comparing every row"
+    assert same(shop)
+
+
+def test_l11_partitions_children_views_and_materialized_views_are_known_too(shop: Shop) -> None:
+    shop.execute(
+        f"""
+        create table part (id integer, a integer, updated_at timestamptz) partition by range (id);
+        create table part_1 partition of part for values from (0) to (100);
+        create table loose (like part);
+        insert into part select id, a, updated_at from item;
+        insert into loose select id + 100, a, '{EARLY}' from item;
+        create table parent (id integer, a integer, updated_at timestamptz);
+        create table child () inherits (parent);
+        insert into child select id, a, updated_at from item;
+        create view seen as select id, a, updated_at from part;
+        create view outer_view as table seen;
+        create materialized view kept as select id, a, updated_at from part;
+        """
+    )
+    names = ("part", "parent", "seen", "outer_view", "kept")
+    specs = [replace(SPEC, name=n, raw_table=n, source_table=n, primary_key=("id",)) for n in names]
+    shop.load(*specs)
+    assert {o.table: o.mode for o in shop.load(*specs) if o.mode != "incremental"} == {}
+    assert {s.name for s in specs if look(shop, s).status != "ok"} == set()
+    shop.execute("alter table part attach partition loose for values from (100) to (200)")
+    shop.execute(
+        f"create table other () inherits (parent); insert into other values (99, 1, '{EARLY}')"
+    )
+    shop.execute("refresh materialized view kept")
+    assert {o.mode for o in shop.load(*specs)} == {"full"}
+    shop.execute("create or replace view seen as select id, a + 1 as a, updated_at from part")
+    modes = [o.mode for o in shop.load(*specs)]
+    assert modes == ["incremental", "incremental", "full", "full", "incremental"]
+    shop.execute("truncate part_1")
+    shop.execute(f"insert into part_1 select id, a * 2, '{EARLY}' from item")
+    modes = [o.mode for o in shop.load(*specs)]
+    assert modes == ["full", "incremental", "full", "full", "incremental"]
+    assert {s.name for s in specs if look(shop, s).status != "ok"} == set()
+
+
+@pytest.fixture
+def other(shop: Shop, databases: Databases) -> Iterator[Shop]:
+    """The shop's warehouse with another source of the same tables, other rows."""
+    settings = databases.create("source")
+    with closing(connect(settings)) as session:
+        rows(
+            session,
+            "create table item (id integer primary key, a integer, b integer, updated_at timestamptz)",
+        )
+        rows(
+            session, f"insert into item select n, 0, 0, '{EARLY}' from generate_series(1, 38) as n"
+        )
+    for found in open_shop(settings, shop.warehouse_settings):
+        found.runs = 100  # the two share the warehouse's list of runs
+        yield found
+
+
+def test_l15_another_source_behind_the_same_raw_stops_the_load(shop: Shop, other: Shop) -> None:
+    before = shop.live(COLUMNS)
+    with pytest.raises(ConfigError) as refused:
+        other.load()
+    line = str(refused.value)
+    assert f"raw.item came from database {shop.source_settings.dbname} (oid " in line
+    assert f"the source is now database {other.source_settings.dbname} (oid " in line
+    assert "nothing was moved" in line
+    assert "`haven load --accept-source`" in line
+    assert shop.live(COLUMNS) == before
+    # A comparison is refused as well: every row would differ.
+    with pytest.raises(AssertionError, match="came from database"):
+        look(other, SPEC)
+    outcome = other.load_one(accept_source=True)
+    assert (outcome.mode, outcome.note) == (
+        "full",
+        "the source is another database: comparing every row",
+    )
+    assert same(other)
+    assert other.load_one().mode == "incremental"
+    with pytest.raises(ConfigError):
+        shop.load()
+
+
+def test_l15_a_source_is_told_by_system_and_database() -> None:
+    here = Origin("7301", 16385, "shop")
+    assert here.is_same(Origin("7301", 16385, "renamed"))
+    assert not here.is_same(Origin("7302", 16385, "shop"))
+    assert not here.is_same(Origin("7301", 16386, "shop"))
+    # A login that may not ask for the system goes by oid and name.
+    assert here.is_same(Origin(None, 16385, "shop"))
+    assert not here.is_same(Origin(None, 16385, "other"))
+
+
+def test_l15_a_login_without_any_right_but_select_knows_the_system(shop: Shop) -> None:
+    name = f"reader_{shop.source_settings.dbname}"
+    shop.execute(f"create role {name} login password 'x'; grant select on item to {name}")
+    try:
+        reader = replace(shop.source_settings, user=name, password="x")
+        plain = Shop(reader, shop.warehouse_settings)
+        plain.runs = 100
+        plain.load_one()
+        plain.source.close()
+        plain.warehouse.close()
+        noted = "select system_identifier is not null, database_oid from ops.table_identities"
+        oid = rows(
+            shop.source, "select oid::bigint from pg_database where datname = current_database()"
+        )
+        assert rows(shop.warehouse, noted) == [(True, oid[0][0])]
+    finally:
+        shop.execute(f"drop owned by {name}; drop role {name}")
+
+
+FULL = replace(SPEC, strategy="full", watermark=None)
+
+
+@pytest.mark.parametrize(
+    ("spec", "change"),
+    [
+        (SPEC, "delete from item where id > 30"),
+        (SPEC, "truncate item"),
+        (FULL, "delete from item where id > 30"),
+        (FULL, "truncate item"),
+    ],
+)
+def test_l15_mass_deletes_stop_the_table_until_they_are_allowed(
+    shop: Shop, spec: Any, change: str
+) -> None:
+    before = shop.live(COLUMNS)
+    shop.execute(change)
+    gone = 40 if "truncate" in change else 10
+    code, line = refusal(shop, spec)
+    assert code == 1
+    assert f"shop.item: {gone} of 40 rows are gone in the source, more than the 20%" in line
+    assert "nothing was changed" in line
+    assert "`haven load shop.item --allow-deletes`" in line
+    assert "raise `max_deleted_share` in models/sources.yml" in line
+    assert shop.live(COLUMNS) == before
+    assert shop.load_one(spec, allow_deletes=True).rows_deleted == gone
+    assert same(shop)
+    # Tombstones do not count as rows that could go once more.
+    assert shop.load_one(spec).rows_deleted == 0
+
+
+def test_l15_the_share_is_the_tables_own_and_few_rows_are_no_mass(shop: Shop) -> None:
+    shop.execute("delete from item where id > 32")
+    assert shop.load_one().rows_deleted == 8  # 20 %, and fewer than ten
+    strict = replace(SPEC, max_deleted_share=0.0)
+    shop.execute("delete from item where id > 23")
+    assert shop.load_one(strict).rows_deleted == 9
+    shop.execute("delete from item where id > 13")
+    assert "more than the 0%" in refusal(shop, strict)[1]
+    assert shop.load_one(replace(SPEC, max_deleted_share=1.0)).rows_deleted == 10
+    shop.execute("delete from item")
+    assert "13 of 13 rows are gone" in refusal(shop, replace(SPEC, max_deleted_share=0.99))[1]
+
+
+def test_l15_a_table_without_a_key_may_change_but_not_shrink(shop: Shop) -> None:
+    shop.execute("create table bag as select a, b from item")
+    bag = replace(FULL, name="bag", raw_table="bag", source_table="bag")
+    shop.load(bag)
+    shop.execute("update bag set b = 0")
+    (outcome,) = shop.load(bag)
+    assert (outcome.error, outcome.rows_deleted, outcome.rows_inserted) == (None, 40, 40)
+    shop.execute("delete from bag where a > 20")
+    (outcome,) = shop.load(bag)
+    assert "20 of 40 rows are gone" in str(outcome.error)
