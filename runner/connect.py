@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 
 import psycopg2
 import psycopg2.errors
@@ -36,6 +36,16 @@ set default_text_search_config = 'pg_catalog.english';
 set default_transaction_isolation = 'read committed';
 set default_transaction_deferrable = off;
 """
+# Rows that a policy hides are an error, never left out in silence. And a session that keeps a snapshot or a lock waits
+# for the others; a comparison may take its time; loads set bounds of their own. Not sent with the login either: a
+# connection pooler refuses options, or takes them and does nothing.
+_SETTINGS += """
+set row_security = off;
+set statement_timeout = 0;
+set lock_timeout = 0;
+set idle_in_transaction_session_timeout = 0;
+set idle_session_timeout = 0;
+"""
 # What is reported as loaded must survive a crash of the server, whatever its default; a stricter one stays.
 _DURABLE = """
 select set_config('synchronous_commit', 'local', false)
@@ -43,6 +53,8 @@ where current_setting('synchronous_commit') = 'off'
 """
 # A statement whose client was killed ends soon. A server whose system cannot look for that refuses the setting.
 _NOTICE_DEATH = f"set {CLIENT_CHECK} = {CLIENT_CHECK_MS}"
+# Poolers that were found to keep a session's server.
+_KEEPERS: set[tuple[str, int, str]] = set()
 # What libpq says when the same attempt may succeed a little later.
 _TRANSIENT = (
     "Connection refused",
@@ -70,47 +82,93 @@ def connect(target: Connection, *, application_name: str = "haven") -> PgConnect
 
     Raises:
         UnreachableError: no answer, or the login was refused.
+        ConfigError: a connection pooler changes the server's session under ours.
     """
     try:
-        session = psycopg2.connect(
-            host=target.host,
-            port=target.port,
-            user=target.user,
-            password=target.password,
-            dbname=target.dbname,
-            sslmode=target.sslmode,
-            connect_timeout=CONNECT_TIMEOUT_S,
-            application_name=application_name,
-            # One encoding on both sides, so that text is converted, and refused where it cannot be.
-            client_encoding="UTF8",
-            # COPY data is read beneath libpq, in the clear or through TLS; not through Kerberos encryption.
-            gssencmode="disable",
-            # A host that vanished is noticed within a minute while nothing is sent. While data waits it takes longer:
-            # a warehouse may be too busy to read for a while.
-            keepalives_idle=30,
-            keepalives_interval=10,
-            keepalives_count=3,
-            tcp_user_timeout=600_000,
-            # Rows that a policy hides are an error, never left out in silence.
-            options="-c row_security=off"
-            # A session that keeps a snapshot or a lock waits for the others; it must not be ended for that.
-            " -c idle_in_transaction_session_timeout=0 -c idle_session_timeout=0",
-        )
-        session.autocommit = True
-        with session.cursor() as cursor:
-            if session.server_version >= _HAS_TRANSACTION_TIMEOUT:
-                cursor.execute("set transaction_timeout = 0")  # older ones refuse it at login
-            cursor.execute(_SETTINGS)
-            cursor.execute(_DURABLE)
-            with suppress(psycopg2.errors.InvalidParameterValue):
-                cursor.execute(_NOTICE_DEATH)
-        session.autocommit = False
+        session = _open(target, application_name)
+        try:
+            _settle(target, session)
+        except BaseException:
+            session.close()
+            raise
     except psycopg2.OperationalError as error:
         message = str(error)
         raise UnreachableError(
             explain(target, message), is_transient=any(sign in message for sign in _TRANSIENT)
         ) from None
     return session
+
+
+def _open(target: Connection, application_name: str) -> PgConnection:
+    session = psycopg2.connect(
+        host=target.host,
+        port=target.port,
+        user=target.user,
+        password=target.password,
+        dbname=target.dbname,
+        sslmode=target.sslmode,
+        connect_timeout=CONNECT_TIMEOUT_S,
+        application_name=application_name,
+        # One encoding on both sides, so that text is converted, and refused where it cannot be.
+        client_encoding="UTF8",
+        # COPY data is read beneath libpq, in the clear or through TLS; not through Kerberos encryption.
+        gssencmode="disable",
+        # A host that vanished is noticed within a minute while nothing is sent. While data waits it takes longer:
+        # a warehouse may be too busy to read for a while.
+        keepalives_idle=30,
+        keepalives_interval=10,
+        keepalives_count=3,
+        tcp_user_timeout=600_000,
+    )
+    session.autocommit = True
+    return session
+
+
+def _settle(target: Connection, session: PgConnection) -> None:
+    """Make all settings of a new session, and sure that it stays one. Raises ConfigError."""
+    with session.cursor() as cursor:
+        if session.server_version >= _HAS_TRANSACTION_TIMEOUT:
+            cursor.execute("set transaction_timeout = 0")  # older ones do not know it
+        cursor.execute(_SETTINGS)
+        cursor.execute(_DURABLE)
+        with suppress(psycopg2.errors.InvalidParameterValue):
+            cursor.execute(_NOTICE_DEATH)
+        cursor.execute("select pg_backend_pid()")
+        pid = cursor.fetchone()[0]  # type: ignore[index]
+    # A pooler tells a number of its own at login.
+    if pid != session.info.backend_pid:
+        _check_pooler(target, session, pid)
+    session.autocommit = False
+
+
+def _check_pooler(target: Connection, session: PgConnection, pid: int) -> None:
+    """Make sure that the pooler keeps a server's session for as long as ours lasts; locks and snapshots hang on it.
+
+    In session mode a second client gets a server of its own. Else it gets ours while it is idle, or ours changes.
+
+    Raises ConfigError.
+    """
+    place = (target.host, target.port, target.dbname)
+    if place in _KEEPERS:
+        return
+    prefix = f"HAVEN_{target.side.upper()}_"
+    refusal = ConfigError(
+        f"{prefix}HOST and {prefix}PORT lead to a connection pooler that gives each transaction another "
+        "server session, so that locks, snapshots and settings would be lost: use the pooler's session mode "
+        "(pgbouncer: pool_mode = session), or the port of the database itself"
+    )
+    with closing(_open(target, "haven")) as second:
+        try:
+            with second.cursor() as other, session.cursor() as cursor:
+                other.execute("begin")
+                other.execute("select pg_backend_pid()")
+                cursor.execute("select pg_backend_pid()")
+                is_kept = cursor.fetchone() == (pid,) != other.fetchone()
+        except psycopg2.Error:  # in statement mode there are no transactions at all
+            is_kept = False
+    if not is_kept:
+        raise refusal
+    _KEEPERS.add(place)
 
 
 def explain(target: Connection, message: str) -> str:

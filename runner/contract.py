@@ -110,8 +110,7 @@ def read_contract(manifest: Mapping[str, Any], project_dir: Path | None = None) 
     tables: list[TableSpec] = []
     problems: list[Problem] = []
     for node in manifest["sources"].values():
-        of_source = (node.get("source_meta") or {}).get("load")
-        of_table = (node.get("meta") or (node.get("config") or {}).get("meta") or {}).get("load")
+        of_source, of_table = _load_entries(node)
         label = f"{node['source_name']}.{node['name']}"
         if of_source is None and of_table is None and label not in wrong:
             continue
@@ -129,6 +128,18 @@ def read_contract(manifest: Mapping[str, Any], project_dir: Path | None = None) 
     problems += [Problem(spec.label, message) for spec, message in clashes]
     refused = {spec.label for spec, _ in clashes}
     return Contract(tuple(t for t in tables if t.label not in refused), tuple(problems))
+
+
+def raw_schemas(manifest: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the schemas that dbt's manifest has tables loaded into: whoever writes there holds their locks."""
+    loaded = (n for n in manifest["sources"].values() if _load_entries(n) != (None, None))
+    return tuple(sorted({_name_in_warehouse(node, "schema") for node in loaded}))
+
+
+def _load_entries(node: Mapping[str, Any]) -> tuple[Any, Any]:
+    """Return the `load` entries of a table's source and of the table itself."""
+    of_table = node.get("meta") or (node.get("config") or {}).get("meta") or {}
+    return (node.get("source_meta") or {}).get("load"), of_table.get("load")
 
 
 def _schemas_of_models(manifest: Mapping[str, Any]) -> dict[str, str]:

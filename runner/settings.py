@@ -45,8 +45,11 @@ class Connection:
 
     @property
     def place(self) -> str:
-        """Return `host:port/dbname`, which tells one database from another, whoever connects."""
-        return f"{self.host}:{self.port}/{self.dbname}"
+        """Return `host:port/dbname`, which tells one database from another, whoever connects and by which loopback."""
+        host = self.host.rstrip(".").lower()
+        if host in ("127.0.0.1", "::1") or host.startswith("/"):
+            host = "localhost"
+        return f"{host}:{self.port}/{self.dbname}"
 
     def as_env(self) -> dict[str, str]:
         """Return the HAVEN_<SIDE>_* variables of this connection."""

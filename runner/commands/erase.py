@@ -11,7 +11,7 @@ import typer
 
 from runner.commands.load import new_run_id
 from runner.connect import connect, explained
-from runner.contract import read_contract
+from runner.contract import raw_schemas, read_contract
 from runner.erase.engine import erase_person, forget_statistics, note_files
 from runner.erase.places import plan_of
 from runner.erase.suppression import folds_case
@@ -40,7 +40,13 @@ def erase(
     plan = plan_of(manifest, kind)
     source, warehouse = settings.connection("source"), settings.connection("warehouse")
     run_id = new_run_id()
-    with recorded_run(source, warehouse, run_id=run_id, command="erase") as record:
+    with recorded_run(
+        source,
+        warehouse,
+        run_id=run_id,
+        command="erase",
+        raw_schemas=raw_schemas(manifest),
+    ) as record:
         plan["is_folded"] = _folds_case(source, manifest, kind)
         name = f"haven erase {run_id}"
         with closing(connect(warehouse, application_name=name)) as session, explained():

@@ -19,7 +19,7 @@ from runner.commands.load_display import (
     show_outcomes,
     show_plan,
 )
-from runner.contract import Contract, read_contract
+from runner.contract import Contract, raw_schemas, read_contract
 from runner.errors import ConfigError
 from runner.load.engine import load_tables, plan_tables
 from runner.load.outcome import LoadRequest, TableOutcome
@@ -82,15 +82,18 @@ def load(
         raise typer.Exit(exit_code(failures))
     run_id = new_run_id()
     source, warehouse = settings.connection("source"), settings.connection("warehouse")
+    manifest = read_manifest(settings)
+    contract = read_contract(manifest, settings.project_dir).select(tables or [])
     with recorded_run(
         source,
         warehouse,
         run_id=run_id,
         command="load",
+        raw_schemas=raw_schemas(manifest),
         retries=request.retries,
         on_retry=say_retry,
     ) as record:
-        outcomes = load_project(settings, tables or [], request, run=record)
+        outcomes = load_project(settings, contract, request, run=record)
         record.is_ok = exit_code(outcomes) == 0
         record.summary = {"loads": [outcome.as_dict() for outcome in outcomes]}
     show_outcomes(outcomes, run_id=run_id, as_json=as_json)
@@ -116,17 +119,16 @@ def new_run_id() -> str:
 
 def load_project(
     settings: Settings,
-    tables: Sequence[str],
+    contract: Contract,
     request: LoadRequest,
     *,
     run: RunRecord,
     on_loaded: Callable[[Contract, str], None] = lambda contract, snapshot: None,
 ) -> list[TableOutcome]:
-    """Load the chosen tables of the project, showing progress; `run` is the caller's `recorded_run`.
+    """Load the contract's tables, showing progress; `run` is the caller's `recorded_run`.
 
     `on_loaded` gets the tables that were loaded and the source snapshot, while that can still be joined.
     """
-    contract = read_contract(read_manifest(settings), settings.project_dir).select(tables)
     source, warehouse = settings.connection("source"), settings.connection("warehouse")
 
     def loaded(snapshot: str, outcomes: Sequence[TableOutcome]) -> None:

@@ -16,7 +16,7 @@ from runner import log
 from runner.commands.console import wide_console
 from runner.commands.load import new_run_id
 from runner.connect import as_haven_error
-from runner.contract import Contract, TableSpec, read_contract
+from runner.contract import Contract, TableSpec, raw_schemas, read_contract
 from runner.errors import HavenError
 from runner.load.state import recorded_run
 from runner.manifest import read_manifest
@@ -45,7 +45,8 @@ def reconcile(
 ) -> None:
     """Compare source and raw row by row; name the keys and columns that differ."""
     settings = load_settings(project_dir)
-    contract = read_contract(read_manifest(settings), settings.project_dir).select(tables or [])
+    manifest = read_manifest(settings)
+    contract = read_contract(manifest, settings.project_dir).select(tables or [])
     source, warehouse = settings.connection("source"), settings.connection("warehouse")
     run_id = new_run_id()
     wishes = Wishes(limit=REPAIR_LIMIT if repair else NAMED_LIMIT, with_values=show_values)
@@ -58,7 +59,13 @@ def reconcile(
 
     # Reading needs no lock: only a repair must not meet a load.
     if repair:
-        with recorded_run(source, warehouse, run_id=run_id, command="reconcile") as record:
+        with recorded_run(
+            source,
+            warehouse,
+            run_id=run_id,
+            command="reconcile",
+            raw_schemas=raw_schemas(manifest),
+        ) as record:
             results = _repaired(contract, compare(), source, warehouse, wishes, run_id)
             record.is_ok = exit_code(results) == 0
             record.summary = {"reconciliations": [brief(result) for result in results]}

@@ -11,6 +11,7 @@ import typer
 
 from runner.commands.load import new_run_id
 from runner.connect import connect, explained
+from runner.contract import raw_schemas
 from runner.load.state import recorded_run
 from runner.manifest import read_manifest
 from runner.retain.engine import apply_policy
@@ -27,11 +28,18 @@ def retain(
 ) -> None:
     """Enforce `config.meta.retention` of the sources YAML: mark old rows of raw as deleted, later delete them."""
     settings = load_settings(project_dir)
-    policies = find_policies(read_manifest(settings))
+    manifest = read_manifest(settings)
+    policies = find_policies(manifest)
     source, warehouse = settings.connection("source"), settings.connection("warehouse")
     run_id = new_run_id()
     results = []
-    with recorded_run(source, warehouse, run_id=run_id, command="retain") as record:
+    with recorded_run(
+        source,
+        warehouse,
+        run_id=run_id,
+        command="retain",
+        raw_schemas=raw_schemas(manifest),
+    ) as record:
         name = f"haven retain {run_id}"
         with closing(connect(warehouse, application_name=name)) as session, explained():
             for policy in policies:

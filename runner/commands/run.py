@@ -21,10 +21,11 @@ from runner.commands.load import RETRY_NOW, load_project, load_request, new_run_
 from runner.commands.load_display import exit_code, say_retry, show_outcomes
 from runner.commands.reconcile import brief, explain, say_done
 from runner.commands.reconcile import exit_code as reconcile_code
-from runner.contract import Contract
+from runner.contract import Contract, raw_schemas, read_contract
 from runner.errors import HavenError, LockedError
 from runner.load.outcome import TableOutcome
 from runner.load.state import recorded_run
+from runner.manifest import read_manifest
 from runner.packages import ensure_packages
 from runner.reconcile.engine import Wishes, reconcile_tables
 from runner.reconcile.outcome import Reconciliation
@@ -112,11 +113,13 @@ def run(
         summary.packages = packages.reason
         log.info(packages.reason, run_id=summary.run_id)
         request = load_request(settings, workers=workers, retry_now=retry_now)
+        project = read_manifest(settings)
         with recorded_run(
             source,
             warehouse,
             run_id=summary.run_id,
             command="run",
+            raw_schemas=raw_schemas(project),
             retries=request.retries,
             on_retry=say_retry,
         ) as record:
@@ -136,7 +139,8 @@ def run(
                     )
 
             wishes = replace(request, full=full)
-            summary.loads = load_project(settings, [], wishes, run=record, on_loaded=loaded)
+            contract = read_contract(project, settings.project_dir)
+            summary.loads = load_project(settings, contract, wishes, run=record, on_loaded=loaded)
             summary.build = build(
                 settings,
                 select or [],

@@ -17,6 +17,8 @@ create table if not exists ops.runs (
 -- A load takes its id before it commits: models must not take a lower id for read while it may still appear.
 alter table ops.runs add column if not exists loading_from bigint;
 
+alter table ops.runs add column if not exists raw_schemas text[];
+
 create table if not exists ops.table_loads (
     load_id bigint primary key,
     run_id text not null,
@@ -116,6 +118,7 @@ comment on column ops.table_identities.storage is
 comment on column ops.table_identities.column_numbers is 'The source''s columns by name, with their attnum.';
 
 comment on table ops.runs is 'One row per call of haven load or haven run.';
+comment on column ops.runs.raw_schemas is 'What the run may write: nobody else does meanwhile.';
 comment on column ops.runs.loading_from is
 'Loads of this run with ids from here on may still commit; null when it loads nothing any more.';
 comment on table ops.table_loads is 'One row per load of one table; an ok row commits together with its data.';

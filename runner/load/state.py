@@ -6,7 +6,7 @@ import hashlib
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib import resources
@@ -43,13 +43,21 @@ def prepare(session: PgConnection) -> None:
         cursor.execute("comment on schema ops is %s", (comment,))
 
 
-def lock_source(session: PgConnection, source: Connection) -> None:
-    """Take this source's lock for as long as `session` lives.
+def lock_source(session: PgConnection, source: Connection, raw_schemas: Sequence[str] = ()) -> None:
+    """Lock this source, and what is written: the raw schemas, for as long as `session` lives.
 
-    Raises LockedError naming the holder if another load of the same source is under way.
+    A source may be spelled in several ways, so that its name alone keeps no two loads apart.
+
+    Raises LockedError naming the holder if another load of one of them is under way.
     """
+    _lock(session, source.place, f"source {source.place}")
+    for name in sorted(raw_schemas):
+        _lock(session, f"raw {name}", f"raw schema {name}")
+
+
+def _lock(session: PgConnection, name: str, what: str) -> None:
     with session, session.cursor() as cursor:
-        cursor.execute("select hashtext(%s)", (source.place,))
+        cursor.execute("select hashtext(%s)", (name,))
         key = cursor.fetchone()[0]  # type: ignore[index]
         cursor.execute("select pg_try_advisory_lock(%s, %s)", (LOCK_SPACE, key))
         if cursor.fetchone() == (True,):
@@ -67,9 +75,7 @@ def lock_source(session: PgConnection, source: Connection) -> None:
         )
         row = cursor.fetchone()
     holder = f"{row[0]} (backend {row[1]}, since {row[2]})" if row else "a run that just ended"
-    raise LockedError(
-        f"source {source.place} is being loaded by {holder}: wait for it, then try again"
-    )
+    raise LockedError(f"{what} is being loaded by {holder}: wait for it, then try again")
 
 
 def next_load_id(cursor: PgCursor) -> int:
@@ -104,6 +110,7 @@ class RunRecord:
     command: str
     source: Connection
     warehouse: Connection
+    raw_schemas: tuple[str, ...] = ()
     is_ok: bool = False
     summary: dict[str, Any] = field(default_factory=dict)
     _session: PgConnection | None = None
@@ -151,7 +158,7 @@ class RunRecord:
                     "and locks.pid <> pg_backend_pid()",
                     (LOCK_SPACE,),
                 )
-            lock_source(session, self.source)
+            lock_source(session, self.source, self.raw_schemas)
             with session, session.cursor() as cursor:
                 if self._has_begun:
                     check_still_ours(cursor, self.run_id)
@@ -164,16 +171,16 @@ class RunRecord:
             cursor,
             "ops.runs",
             "update ops.runs set status = 'failed', finished_at = now() "
-            "where source = %s and status = 'running' and run_id <> %s",
-            (self.source.place, self.run_id),
+            "where (source = %s or raw_schemas && %s::text[]) and status = 'running' and run_id <> %s",
+            (self.source.place, list(self.raw_schemas), self.run_id),
         )
         as_owner(
             cursor,
             "ops.runs",
-            "insert into ops.runs (run_id, source, command, status, loading_from) "
-            "select %s, %s, %s, 'running', last_value from ops.load_id_seq "
+            "insert into ops.runs (run_id, source, raw_schemas, command, status, loading_from) "
+            "select %s, %s, %s, %s, 'running', last_value from ops.load_id_seq "
             "on conflict do nothing",  # the answer to an earlier try's commit was lost
-            (self.run_id, self.source.place, self.command),
+            (self.run_id, self.source.place, list(self.raw_schemas), self.command),
         )
 
     def has_loaded(self) -> None:
@@ -223,16 +230,17 @@ def recorded_run(
     *,
     run_id: str,
     command: str,
+    raw_schemas: Sequence[str] = (),
     retries: int = 0,
     on_retry: Callable[[str, str, float], None] = lambda what, reason, wait_s: None,
 ) -> Iterator[RunRecord]:
-    """Hold the source's lock and keep the run's row in ops.runs for as long as the block lasts.
+    """Lock the source and the raw schemas, and keep the run's row in ops.runs, for as long as the block lasts.
 
     A warehouse that cannot be reached is tried `retries` times more; `on_retry` gets "run", the reason, the seconds.
 
     Raises what `RunRecord.hold` raises.
     """
-    record = RunRecord(run_id, command, source, warehouse)
+    record = RunRecord(run_id, command, source, warehouse, tuple(raw_schemas))
     backoff = Backoff(retries)
     try:
         while True:

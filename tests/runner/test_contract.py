@@ -142,3 +142,63 @@ def test_tables_are_selected_by_either_name() -> None:
         contract.select(["itme"])
     with pytest.raises(ConfigError, match="known are item"):
         contract.select(["zzzzzz"])
+
+
+def sources(*tables: tuple[str, str, str, str], **quoting: bool) -> dict[str, Any]:
+    """Return a manifest with these sources (name, table, schema, identifier), and a model in analytics."""
+    found = {}
+    for source, name, schema, identifier in tables:
+        ((_, node),) = manifest(table={}, name=name)["sources"].items()
+        found[f"source.x.{source}.{name}"] = node | {
+            "source_name": source, "schema": schema, "identifier": identifier, "quoting": quoting,
+        }  # fmt: skip
+    model = {"resource_type": "model", "name": "fct_sales", "schema": "analytics"}
+    return {"sources": found, "nodes": {"model.x.fct_sales": model}}
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "quoting"),
+    [
+        ("item", "item", {}),
+        ("item", "Item", {"identifier": False}),
+        ("x" * 63 + "1", "x" * 63 + "2", {}),
+        ("ä" * 31 + "é", "ä" * 31 + "ö", {}),
+    ],
+)
+def test_l6_tables_of_one_raw_table_are_refused_naming_both_and_others_load(
+    one: str, two: str, quoting: dict[str, bool]
+) -> None:
+    named = (("shop", "item", "raw", one), ("old", "item", "raw", two), ("old", "kind", "raw", "k"))
+    contract = read_contract(sources(*named, **quoting))
+    assert [table.label for table in contract.tables] == ["old.kind"]
+    first, second = contract.problems
+    assert (first.label, second.label) == ("shop.item", "old.item")
+    assert "table shop.item: old.item is loaded into raw." in first.message
+    assert "table old.item: shop.item is loaded into raw." in second.message
+    assert "give one of them another `identifier`, or its source another `schema`" in first.message
+    # Also where only one of them is asked for.
+    assert read_contract(sources(*named, **quoting)).select(["shop.item"]).tables == ()
+
+
+def test_l6_names_that_only_look_alike_are_two_tables() -> None:
+    found = read_contract(sources(("shop", "item", "raw", "item"), ("old", "item", "raw", "Item")))
+    assert {table.raw_table for table in found.tables} == {"item", "Item"}
+    found = read_contract(sources(("shop", "item", "raw", "item"), ("old", "item", "RAW", "item")))
+    assert found.problems == ()
+
+
+@pytest.mark.parametrize("schema", ["ops", "analytics", "information_schema"])
+def test_l6_a_raw_schema_that_is_somebody_elses_is_refused(schema: str) -> None:
+    contract = read_contract(
+        sources(("shop", "item", schema, "item"), ("shop", "kind", "raw", "kind"))
+    )
+    assert [table.label for table in contract.tables] == ["shop.kind"]
+    assert f"its source's schema {schema} belongs to" in contract.problems[0].message
+    assert "give the source a `schema` of its own, such as raw_shop" in contract.problems[0].message
+
+
+@pytest.mark.parametrize("value", [20, -0.1, "20 %", True, None])
+def test_l15_a_share_that_is_none_is_refused(value: Any) -> None:
+    contract = read_contract(manifest(table={"max_deleted_share": value}))
+    assert "max_deleted_share is" in contract.problems[0].message
+    assert "a share from 0 to 1, such as 0.2" in contract.problems[0].message
