@@ -40,6 +40,7 @@ def reconcile(
         bool,
         typer.Option("--show-values", help="Print differing values too: may be personal data."),
     ] = False,
+    workers: Annotated[int, typer.Option(min=1, max=32, help="Tables at a time.")] = 2,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     project_dir: Annotated[Path | None, typer.Option(help="The dbt project to compare.")] = None,
 ) -> None:
@@ -49,7 +50,9 @@ def reconcile(
     contract = read_contract(manifest, settings.project_dir).select(tables or [])
     source, warehouse = settings.connection("source"), settings.connection("warehouse")
     run_id = new_run_id()
-    wishes = Wishes(limit=REPAIR_LIMIT if repair else NAMED_LIMIT, with_values=show_values)
+    wishes = Wishes(
+        limit=REPAIR_LIMIT if repair else NAMED_LIMIT, with_values=show_values, workers=workers
+    )
 
     def compare() -> list[Reconciliation]:
         log.info(f"comparing {len(contract.tables)} tables (run {run_id})", run_id=run_id)
@@ -155,8 +158,24 @@ def show_results(results: Sequence[Reconciliation]) -> None:
     for r in results:
         if r.repaired_rows:
             typer.echo(f"{r.table}: {r.repaired_rows:,} rows repaired")
+        for line in remarks(r):
+            typer.echo(line)
         for line in explain(r):
             log.error(line, table=r.table, exit_code=r.exit_code)
+
+
+def remarks(result: Reconciliation) -> list[str]:
+    """Return what is worth knowing about one table and no error."""
+    if result.is_unstable:
+        return [
+            f"{result.table}: no stable result: the source's view gives other rows each time it is read; order "
+            "what it puts together, or load the tables beneath it"
+        ]
+    if result.deletes_not_followed:
+        return [
+            f"{result.table}: deletes not followed: {result.deletes_not_followed:,} (`deletes: ignore`)"
+        ]
+    return []
 
 
 def explain(result: Reconciliation) -> list[str]:

@@ -19,7 +19,7 @@ from runner.artifacts import NodeResult, load_manifest
 from runner.commands.build import BAD, BuildOutcome, build
 from runner.commands.load import RETRY_NOW, load_project, load_request, new_run_id
 from runner.commands.load_display import exit_code, say_retry, show_outcomes
-from runner.commands.reconcile import brief, explain, say_done
+from runner.commands.reconcile import brief, explain, remarks, say_done
 from runner.commands.reconcile import exit_code as reconcile_code
 from runner.contract import Contract, raw_schemas, read_contract
 from runner.errors import HavenError, LockedError
@@ -133,7 +133,7 @@ def run(
                         contract,
                         source,
                         warehouse,
-                        Wishes(snapshot=snapshot),
+                        Wishes(snapshot=snapshot, workers=workers),
                         run_id=summary.run_id,
                         on_done=say_done,
                     )
@@ -221,6 +221,8 @@ def _show(settings: Settings, summary: _Summary) -> None:
         statuses: Counter[str] = Counter(r.status for r in summary.reconciliations)
         typer.echo(f"reconcile  {_words(statuses)}")
         for reconciliation in summary.reconciliations:
+            for line in remarks(reconciliation):
+                typer.echo(f"  note     {line}")
             for line in explain(reconciliation):
                 typer.echo(f"  FAILED   {line.removeprefix('error: ')}")
     build_outcome = summary.build

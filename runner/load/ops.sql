@@ -144,7 +144,7 @@ create table if not exists ops.reconciliations (
     table_name text not null,
     raw_schema text not null,
     raw_table text not null,
-    status text not null check (status in ('ok', 'different', 'failed')),
+    status text not null,
     started_at timestamptz not null,
     finished_at timestamptz not null,
     source_rows bigint not null,
@@ -160,6 +160,10 @@ create table if not exists ops.reconciliations (
     sample_keys jsonb not null,
     error text
 );
+
+alter table ops.reconciliations drop constraint if exists reconciliations_status_check;
+alter table ops.reconciliations add constraint reconciliations_status_check
+check (status in ('ok', 'not_followed', 'unstable', 'different', 'failed'));
 
 create index if not exists reconciliations_by_table
 on ops.reconciliations (source_name, table_name, reconciliation_id);

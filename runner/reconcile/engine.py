@@ -1,11 +1,12 @@
-"""Reconciles the tables of a contract, one after the other, each with both databases at work; notes every result."""
+"""Reconciles the tables of a contract as of one source snapshot, several at a time; notes every result."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 
 import psycopg2
@@ -17,8 +18,9 @@ from runner.connect import as_haven_error, connect, explained
 from runner.contract import Contract, TableSpec
 from runner.errors import DataError, HavenError
 from runner.load.buckets import ADD_UP_IN_PLACE
+from runner.load.identity import check_origin
 from runner.load.outcome import LoadRequest
-from runner.load.plan import plan_table
+from runner.load.plan import Seen, look, plan_table
 from runner.load.state import prepare
 from runner.reconcile.compare import compare
 from runner.reconcile.outcome import Reconciliation
@@ -32,11 +34,15 @@ STORED_KEYS = 100
 
 @dataclass(frozen=True)
 class Wishes:
-    """What the caller wants: how many keys by name, their values too, and the load's snapshot to look at."""
+    """What the caller wants: how many keys by name, their values too, and the load's snapshot to look at.
+
+    Without a snapshot one is taken: all tables are seen as of the same moment. `workers` tables at a time.
+    """
 
     limit: int = NAMED_LIMIT
     with_values: bool = False
     snapshot: str | None = None
+    workers: int = 2
 
 
 def reconcile_tables(
@@ -50,7 +56,9 @@ def reconcile_tables(
 ) -> list[Reconciliation]:
     """Compare every table of `contract`, write ops.reconciliations, return one result each; raw is only read.
 
-    Raises UnreachableError if the warehouse cannot be reached or written.
+    Raises:
+        UnreachableError: a database cannot be reached, or the warehouse cannot be written.
+        ConfigError: the source is not the database that raw was loaded from.
     """
     done: list[Reconciliation] = []
     with closing(connect(warehouse, application_name=f"haven reconcile {run_id}")) as control:
@@ -58,16 +66,53 @@ def reconcile_tables(
             prepare(control)
         for problem in contract.problems:
             done.append(Reconciliation(problem.label, error=problem.message, error_code=2))
-        for spec in contract.tables:
-            done.append(reconcile_table(spec, source, warehouse, wishes, run_id=run_id))
-            with explained():
-                record(control, spec, done[-1], run_id)
-            on_done(done[-1])
+        with (
+            _one_moment(source, control, contract, wishes, run_id) as (snapshot, seen),
+            ThreadPoolExecutor(max_workers=wishes.workers) as workers,
+        ):
+            futures = [
+                workers.submit(
+                    reconcile_table, spec, source, warehouse, wishes,
+                    run_id=run_id, snapshot=snapshot, seen=seen,
+                )
+                for spec in contract.tables
+            ]  # fmt: skip
+            try:
+                for spec, future in zip(contract.tables, futures, strict=True):
+                    done.append(future.result())
+                    with explained():
+                        record(control, spec, done[-1], run_id)
+                    on_done(done[-1])
+            except BaseException:
+                workers.shutdown(wait=False, cancel_futures=True)
+                raise
     return done
 
 
+@contextmanager
+def _one_moment(
+    source: Connection, control: PgConnection, contract: Contract, wishes: Wishes, run_id: str
+) -> Iterator[tuple[str, Seen]]:
+    """Give the source snapshot that all tables are read from, and what the catalogs and ops say of them."""
+    with closing(connect(source, application_name=f"haven reconcile {run_id}")) as keeper:
+        with explained(), keeper.cursor() as origin, control, control.cursor() as target:
+            _start_reading(keeper, wishes.snapshot)
+            seen = look(origin, target, contract.tables)
+            check_origin(contract.tables, seen.origin, seen.identities)
+            origin.execute("select pg_export_snapshot()")
+            snapshot = origin.fetchone()[0]  # type: ignore[index]
+        yield snapshot, seen
+
+
 def reconcile_table(
-    spec: TableSpec, source: Connection, warehouse: Connection, wishes: Wishes, *, run_id: str
+    spec: TableSpec,
+    source: Connection,
+    warehouse: Connection,
+    wishes: Wishes,
+    *,
+    run_id: str,
+    snapshot: str | None = None,
+    seen: Seen | None = None,
 ) -> Reconciliation:
     """Compare one table in sessions of its own; a failure becomes its result."""
     started = time.monotonic()
@@ -78,9 +123,13 @@ def reconcile_table(
             closing(connect(warehouse, application_name=name)) as theirs,
         ):
             for session in (ours, theirs):
-                _start_reading(session, wishes.snapshot if session is ours else None)
+                _start_reading(session, (snapshot or wishes.snapshot) if session is ours else None)
             with ours.cursor() as origin, theirs.cursor() as target:
-                plan = plan_table(origin, target, spec, LoadRequest())
+                plan = plan_table(origin, target, spec, LoadRequest(), seen)
+                target.execute(ADD_UP_IN_PLACE)
+                # What a view gives may depend on its plan: it gets the one that the load had.
+                if plan.kind != "view":
+                    origin.execute(ADD_UP_IN_PLACE)
             if plan.mode == "first":
                 raise DataError(f"{spec.label} was never loaded: run `haven load {spec.name}`")
             result = compare(
@@ -103,7 +152,6 @@ def _start_reading(session: PgConnection, snapshot: str | None) -> None:
     with session.cursor() as cursor:
         if snapshot is not None:
             cursor.execute(sql.SQL("set transaction snapshot {}").format(sql.Literal(snapshot)))
-        cursor.execute(ADD_UP_IN_PLACE)
 
 
 def _failure(spec: TableSpec, error: HavenError) -> Reconciliation:

@@ -8,7 +8,7 @@ from decimal import ROUND_FLOOR, Decimal
 from typing import Any, Literal
 
 Kind = Literal["missing", "extra", "different", "pending"]
-Status = Literal["ok", "different", "failed"]
+Status = Literal["ok", "not_followed", "unstable", "different", "failed"]
 PLACES = Decimal("0.000001")
 
 
@@ -43,8 +43,8 @@ class Reconciliation:
     """The result for one table. Counts are exact; `named` holds the first of the differing keys only.
 
     `columns` counts, among the named keys, how often each column differs. `lacking` are columns that raw does not
-    have yet. `keeps_deleted`: the contract ignores deletes, so extra rows are right. `error` is set if the table could
-    not be compared.
+    have yet. `keeps_deleted`: the contract ignores deletes, so extra rows are right. `is_unstable`: the source's view
+    gives other rows each time. `error` is set if the table could not be compared.
     """
 
     table: str
@@ -59,6 +59,7 @@ class Reconciliation:
     lacking: tuple[str, ...] = ()
     named: tuple[Difference, ...] = ()
     keeps_deleted: bool = False
+    is_unstable: bool = False
     repaired_rows: int = 0
     seconds: float = 0.0
     error: str | None = None
@@ -75,15 +76,28 @@ class Reconciliation:
 
     @property
     def status(self) -> Status:
-        """Return `ok` (pending keys are allowed), `different` or `failed`."""
+        """Return how the comparison ended.
+
+        `ok` (pending keys are allowed), `not_followed` (only rows whose deletion the contract ignores), `unstable`,
+        `different` or `failed`.
+        """
         if self.error is not None:
             return "failed"
-        return "different" if self.total or self.lacking else "ok"
+        if self.is_unstable:
+            return "unstable"
+        if self.total or self.lacking:
+            return "different"
+        return "not_followed" if self.deletes_not_followed else "ok"
+
+    @property
+    def deletes_not_followed(self) -> int:
+        """Return how many rows the source has deleted and raw keeps, as the contract says."""
+        return self.extra if self.keeps_deleted else 0
 
     @property
     def exit_code(self) -> int:
         """Return the exit code this table asks for."""
-        return self.error_code or int(self.status != "ok")
+        return self.error_code or int(self.status in ("different", "failed"))
 
     @property
     def match_pct(self) -> Decimal | None:
@@ -91,7 +105,7 @@ class Reconciliation:
 
         Keys of either side count once; pending keys count on neither side of the fraction.
         """
-        if self.error is not None:
+        if self.error is not None or self.is_unstable:
             return None
         keys = self.source_rows + self._wrong_extra - self.pending
         if keys <= 0:
@@ -103,6 +117,7 @@ class Reconciliation:
         return {
             **asdict(self),
             "status": self.status,
+            "deletes_not_followed": self.deletes_not_followed,
             "match_pct": None if self.match_pct is None else str(self.match_pct),
             "named": [difference.as_dict() for difference in self.named],
         }

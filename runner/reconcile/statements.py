@@ -50,8 +50,9 @@ class Side:
 
 
 def source_rows(plan: TablePlan, columns: Sequence[Column]) -> sql.Composed:
-    """Return the query for the source's rows, cast as the loader casts them."""
-    return select_source(plan.source, columns)
+    """Return the query for the source's rows, cast as the loader casts them; a view is planned as if it were alone."""
+    query = select_source(plan.source, columns)
+    return sql.SQL("{} offset 0").format(query) if plan.kind == "view" else query
 
 
 def raw_rows(plan: TablePlan, columns: Sequence[Column]) -> sql.Composed:
