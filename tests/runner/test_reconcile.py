@@ -667,3 +667,85 @@ def test_the_command_line_maps_failures_to_exit_codes(project: Project, filled: 
     # Looking needs no lock.
     project.haven("reconcile", "item")
     filled.warehouse.rollback()
+
+
+def test_h10_deletes_that_are_not_followed_are_a_state_of_their_own(
+    project: Project, filled: Shop
+) -> None:
+    path = project.path / "models" / "sources.yml"
+    text = path.read_text(encoding="utf-8")
+    filled.execute("delete from item where id <= 13")
+    ignoring = "name: item\n        config: {meta: {load: {deletes: ignore}}}"
+    path.write_text(text.replace("name: item", ignoring), encoding="utf-8")
+    project.haven("load")
+    done = project.haven("reconcile")
+    assert "shop.item: deletes not followed: 13 (`deletes: ignore`)" in done.out
+    assert "error" not in done.err
+    (item,) = project.haven("reconcile", "item", "--json").json["tables"]
+    assert (item["status"], item["deletes_not_followed"], item["named"]) == ("not_followed", 13, [])
+    stored = (
+        "select status, extra_rows, match_pct from ops.reconciliations where table_name = 'item'"
+    )
+    assert set(rows(filled.warehouse, stored)) == {("not_followed", 13, Decimal(100))}
+
+
+UNSTABLE = {
+    # The order of what is put together depends on the plan.
+    "by_plan": "select n % 10 as id, string_agg(name, ',') as names from "
+    "(select id as n, name from item) as rows group by n % 10",
+    "by_chance": "select id, random() as v from item",
+    "by_clock": "select id, clock_timestamp() as seen_at from item where id < 5",
+}
+
+
+def test_l16_a_view_without_a_stable_result_is_no_difference(filled: Shop) -> None:
+    specs = []
+    for name, query in UNSTABLE.items():
+        filled.execute(f"create view {name} as {query}")
+        specs.append(
+            replace(
+                ITEM, name=name, source_table=name, raw_table=name, strategy="full", watermark=None,
+                primary_key=("id",),
+            )
+        )  # fmt: skip
+    filled.execute("create view steady as select id, name, length(name) as size from item")
+    steady = replace(specs[0], name="steady", source_table="steady", raw_table="steady")
+    filled.load(*specs, steady)
+    by_plan, by_chance, by_clock, well = (look(filled, spec) for spec in (*specs, steady))
+    # Under its own plan it gives what was loaded.
+    assert by_plan.status in ("ok", "unstable")
+    assert (by_chance.status, by_clock.status, well.status) == ("unstable", "unstable", "ok")
+    assert (by_chance.exit_code, by_chance.match_pct) == (0, None)
+    spoil(filled, "update raw.by_plan set names = names || ',more'")
+    assert look(filled, specs[0]).status in ("different", "unstable")
+    spoil(filled, "update raw.steady set size = 0 where id = 7")
+    assert look(filled, steady).status == "different"
+
+
+def test_l17_tables_are_compared_several_at_a_time_as_of_one_moment(filled: Shop) -> None:
+    specs = []
+    for number in range(6):
+        filled.execute(f"create table t{number} as table item")
+        filled.execute(f"alter table t{number} add primary key (id)")
+        specs.append(
+            replace(ITEM, name=f"t{number}", source_table=f"t{number}", raw_table=f"t{number}")
+        )
+    filled.load(*specs)
+    seen: list[str] = []
+
+    def change(result: Reconciliation) -> None:
+        # What is written meanwhile is not seen: neither as a difference nor as pending.
+        seen.append(result.table)
+        filled.execute("update t5 set name = 'later', updated_at = now() where id = 1")
+
+    results = reconcile_tables(
+        Contract(tuple(specs), ()),
+        filled.source_settings,
+        filled.warehouse_settings,
+        Wishes(workers=3),
+        run_id="many",
+        on_done=change,
+    )
+    assert seen == [result.table for result in results] == [spec.label for spec in specs]
+    assert {kinds(result) for result in results} == {(0, 0, 0, 0)}
+    assert kinds(look(filled, specs[5])) == (0, 0, 0, 1)
