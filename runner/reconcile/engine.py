@@ -20,7 +20,8 @@ from runner.errors import DataError, HavenError
 from runner.load.buckets import ADD_UP_IN_PLACE
 from runner.load.identity import check_origin
 from runner.load.outcome import LoadRequest
-from runner.load.plan import Seen, look, plan_table
+from runner.load.plan import plan_table
+from runner.load.seen import Seen, look
 from runner.load.state import prepare
 from runner.reconcile.compare import compare
 from runner.reconcile.outcome import Reconciliation
