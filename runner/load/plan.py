@@ -181,7 +181,7 @@ def plan_table(
     stored = stored_watermark(warehouse, spec) if raw and spec.watermark else None
     mode, condition = reading(source, spec, request, raw, stored, watermark_type, probed)
     compared_whole = None
-    if mode in ("incremental", "backfill"):
+    if raw is not None and watermark_type is not None and not request.full:
         compared_whole = _doubt(drift, columns, before, now)
     if compared_whole is not None:
         mode, condition = "full", None
