@@ -261,6 +261,11 @@ _ADVICE = (
         "",
         "the warehouse's encoding lacks it; make the warehouse a database with encoding UTF8",
     ),
+    (
+        psycopg2.errors.ObjectNotInPrerequisiteState,
+        "has not been populated",
+        "run `refresh materialized view` on it in the source, then load again",
+    ),
     # A row that is sent is one message; one that is taken is one piece of memory.
     (psycopg2.errors.ProgramLimitExceeded, "string buffer", _TOO_LARGE),
     (psycopg2.errors.InternalError_, "invalid memory alloc request size", _TOO_LARGE),

@@ -7,8 +7,10 @@ from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
+import psycopg2
 import pytest
 from conftest import Databases, rows
+from psycopg2.extensions import cursor as PgCursor
 from test_drift import LATER, changes
 from test_load import SPEC, Shop
 from test_reconcile import look
@@ -18,6 +20,7 @@ from runner.connect import connect
 from runner.contract import Contract
 from runner.errors import ConfigError
 from runner.load.identity import Origin
+from runner.load.seen import look as seen_of
 from runner.reconcile.engine import Wishes, reconcile_tables
 
 COLUMNS = "id, a, b, updated_at"
@@ -315,3 +318,85 @@ def test_l15_a_table_without_a_key_may_change_but_not_shrink(shop: Shop) -> None
     shop.execute("delete from bag where a > 20")
     (outcome,) = shop.load(bag)
     assert "20 of 40 rows are gone" in str(outcome.error)
+
+
+def test_l18_a_view_that_was_never_filled_is_told_how(shop: Shop) -> None:
+    shop.execute('create materialized view "Kept" as select id from item with no data')
+    shop.execute('create view above as select id from "Kept"')
+    kept = replace(FULL, name="kept", raw_table="kept", source_table="Kept", primary_key=("id",))
+    assert 'run `refresh materialized view "public"."Kept"` in the source' in refusal(shop, kept)[1]
+    above = replace(kept, name="above", raw_table="above", source_table="above")
+    code, line = refusal(shop, above)
+    assert code == 1
+    assert 'materialized view "Kept" has not been populated: run `refresh materialized view' in line
+    shop.execute('refresh materialized view "Kept"')
+    assert [o.error for o in shop.load(kept, above)] == [None, None]
+
+
+def test_l13_xml_is_text_where_the_warehouse_has_none(shop: Shop) -> None:
+    shop.execute("create table doc (id integer primary key, body xml, parts xml[])")
+    doc = replace(FULL, name="doc", raw_table="doc", source_table="doc")
+    assert [o.error for o in shop.load(doc)] == [None]
+    try:
+        rows(shop.warehouse, "select '<a/>'::xml")
+        expected = "xml"
+    except psycopg2.errors.FeatureNotSupported:
+        expected = "text"
+    found = shape(shop.warehouse, "raw.doc")
+    assert (found["body"][0], found["parts"][0]) == (expected, f"{expected}[]")
+    shop.execute("insert into doc values (1, null, null)")
+    assert [o.rows_inserted for o in shop.load(doc)] == [1]
+    assert look(shop, doc).status == "ok"
+
+
+def test_l14_a_key_that_comes_or_grows_is_followed_and_any_other_rebuilt(shop: Shop) -> None:
+    shop.execute("create table bag as select id, a, 1 as v from item")
+    bag = replace(FULL, name="bag", raw_table="bag", source_table="bag")
+    shop.load(bag)
+    shop.execute("update bag set v = 2 where id = 1")
+    shop.load(bag)  # raw has the old row of id 1 as a tombstone
+    shop.execute("alter table bag add primary key (id)")
+    assert [(o.error, o.rows_moved) for o in shop.load(bag)] == [(None, 0)]
+    shop.execute("alter table bag drop constraint bag_pkey, add primary key (a, id)")
+    assert [(o.error, o.rows_moved) for o in shop.load(bag)] == [(None, 0)]
+    # Raw's rows share a value of the new key: only a rebuild will do, and does.
+    shop.execute("update bag set a = id + 100, v = id")
+    shop.execute("alter table bag drop constraint bag_pkey, add primary key (v)")
+    (outcome,) = shop.load(bag)
+    assert "rows of raw.bag share one or have none: run `haven load shop.bag --rebuild`" in str(
+        outcome.error
+    )
+    assert [o.error for o in shop.load(bag, rebuild=True, allow_deletes=True)] == [None]
+    assert look(shop, bag).status == "ok"
+    key = "select pg_get_constraintdef(oid) from pg_constraint where conrelid = 'raw.bag'::regclass and contype = 'p'"
+    assert rows(shop.warehouse, key) == [("PRIMARY KEY (v)",)]
+
+
+def test_l12_the_number_of_queries_does_not_grow_with_the_tables(shop: Shop) -> None:
+    shop.execute(
+        "do $$ begin for n in 1..300 loop execute format("
+        "'create table t%s (id integer primary key, v text)', n); end loop; end $$"
+    )
+    names = [f"t{n}" for n in range(1, 301)]
+    specs = [replace(FULL, name=n, raw_table=n, source_table=n) for n in names]
+
+    class Counting(PgCursor):
+        count = 0
+
+        def execute(self, *args: Any) -> None:
+            Counting.count += 1
+            super().execute(*args)
+
+    counts = []
+    for some in (specs[:10], specs):
+        with (
+            closing(connect(shop.source_settings)) as source,
+            closing(connect(shop.warehouse_settings)) as warehouse,
+            source.cursor(cursor_factory=Counting) as origin,
+            warehouse.cursor(cursor_factory=Counting) as target,
+        ):
+            Counting.count = 0
+            seen = seen_of(origin, target, some)
+            counts.append(Counting.count)
+            assert len(seen.source) == len(some)
+    assert counts[0] == counts[1] < 20
