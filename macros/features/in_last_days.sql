@@ -3,6 +3,6 @@
         {% do exceptions.raise_compiler_error(
             'in_last_days: day_count must be a whole number above 0, got ' ~ day_count) %}
     {%- endif -%}
-    {#- In hours: days depend on the session's time zone where its clock changes. -#}
-    {{ event_at }} >= {{ as_of_at }} - interval '{{ day_count * 24 }} hours'
+    {#- A difference: a time less days depends on the session's time zone where its clock changes. -#}
+    {{ as_of_at }} - {{ event_at }} <= interval '{{ day_count }} days'
 {%- endmacro %}

@@ -193,11 +193,11 @@ class Databases:
         self._warehouse = Connection(side="warehouse", **state["warehouse"])
         self._made: list[Connection] = []
 
-    def create(self, side: str) -> Connection:
+    def create(self, side: str, options: str = "") -> Connection:
         """Return a connection to a new, empty database of that side's cluster."""
         cluster = self._source if side == "source" else self._warehouse
         fresh = replace(cluster, dbname=f"test_{uuid4().hex[:12]}")
-        self.execute(cluster, "create database {}", fresh.dbname)
+        self.execute(cluster, f"create database {{}} {options}", fresh.dbname)
         self._made.append(fresh)
         return fresh
 

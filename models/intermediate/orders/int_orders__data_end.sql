@@ -12,8 +12,8 @@ orders as (
         created_at,
         _loaded_at,
         is_deleted,
-        created_at <= _loaded_at + interval '24 hours' as is_written,
-        ordered_at <= created_at + interval '24 hours' as is_placed
+        created_at - _loaded_at <= interval '1 day' as is_written,
+        ordered_at - created_at <= interval '1 day' as is_placed
     from {{ ref('stg_clutter_haven__orders') }}
 
 ),

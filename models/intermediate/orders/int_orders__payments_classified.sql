@@ -21,9 +21,9 @@ select
 
     -- booleans
     coalesce(payment_statuses.is_money_received, false) as is_received,
-    -- In hours: a day of a clock that changes in the session's time zone has 23 or 25 of them.
-    payments.created_at
-    > payments.paid_at + interval '{{ var("late_payment_days") * 24 }} hours' as is_late,
+    -- A difference: a time plus days depends on the session's time zone where its clock changes.
+    payments.created_at - payments.paid_at > interval '{{ var("late_payment_days") }} days'
+        as is_late,
 
     -- timestamps
     payments.paid_at,

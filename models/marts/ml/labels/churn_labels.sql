@@ -37,13 +37,12 @@ dates as materialized (
     select
         as_of_dates.as_of_date,
         as_of_dates.as_of_at,
-        -- In hours: days depend on the session's time zone where its clock changes.
-        as_of_dates.as_of_at + interval '{{ var("churn_horizon_days") * 24 }} hours'
+        (as_of_dates.as_of_date + {{ var("churn_horizon_days") }})::timestamp at time zone 'UTC'
             as horizon_end_at,
         {{ is_new_as_of_date('as_of_dates.as_of_date') }} as is_new
     from as_of_dates
     where
-        as_of_dates.as_of_at + interval '{{ var("churn_horizon_days") * 24 }} hours'
+        (as_of_dates.as_of_date + {{ var("churn_horizon_days") }})::timestamp at time zone 'UTC'
         <= as_of_dates.data_end_at
 
 ),
