@@ -13,7 +13,8 @@
     {#- Inside a build the keys were collected by the pre-hook. `dbt compile`, `dbt show` and docs
         run no hooks; they get the same query in place, so their SQL can be run as it is. -#}
     {%- if flags.WHICH in ['compile', 'show', 'generate'] -%}
-        ({{ touched_keys_sql(input_marks()) }})
+        {%- set rules = touched_by() -%}
+        ({{ touched_keys_sql(rules, input_marks(rules)) }})
     {%- else -%}
         pg_temp.touched_keys
     {%- endif -%}

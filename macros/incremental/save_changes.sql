@@ -3,7 +3,7 @@
         They are kept until all of those have read them, for 100 builds at most; a model that comes
         later, or after a rebuild, computes all its keys. -#}
     {% set schema_name = model_state_schema() %}
-    {% set changes = _changes_table(model.name) %}
+    {% set changes = state_table(model.name, 'changes') %}
     {% set consumers = _consumers() %}
     {% set builds = run_query(
         "select build_number, changes_from from " ~ schema_name ~ ".model_builds "
@@ -56,10 +56,11 @@
 {% endmacro %}
 
 {% macro _consumers() %}
-    {#- Names of the models whose touched_by lists this one. -#}
+    {#- Names of the models of this strategy that read this one. -#}
     {% set names = [] %}
-    {% for node in graph.nodes.values() if node.resource_type == 'model' %}
-        {% if model.name in node.config.get('meta', {}).get('touched_by', {}) %}
+    {% for node in graph.nodes.values() if node.resource_type == 'model'
+        and node.config.get('incremental_strategy') == 'touched_keys' %}
+        {% if _input_name(model) in read_inputs(node) | map(attribute='name') %}
             {% do names.append(node.name) %}
         {% endif %}
     {% endfor %}

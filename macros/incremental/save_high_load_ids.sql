@@ -8,50 +8,51 @@
         {#- Not is_incremental(): after a build that replaced a view or was the first, it no longer
             says what the build did. The table of touched keys exists only in an increment. -#}
         {% set is_increment = run_query("select to_regclass('pg_temp.touched_keys') is not null")[0][0] %}
-        {% set marks = input_marks() if is_increment else {} %}
+        {% set rules = touched_by() %}
+        {% set marks = input_marks(rules) if is_increment else {} %}
         {% set model_inputs = model_state_schema() ~ '.model_inputs' %}
         {% if not is_increment %}
+            {#- The increments check the rows that they write. -#}
+            {% do check_touched_key_is_there(adapter.get_columns_in_relation(this)) %}
+            {% do check_key_is_whole(this) %}
             delete from {{ model_inputs }} where model_name = '{{ model.name }}';
         {% endif %}
         {#- With --empty an increment has read nothing. -#}
-        {% for rule in touched_by() if not (is_increment and flags.EMPTY) %}
+        {% for rule in rules if rule.kind not in ['static', 'new'] and not (is_increment and flags.EMPTY) %}
             {% set mark = marks.get(rule.input_name, {}).get('high_load_id', 0) %}
             {% if rule.row_id %}
                 {{ _save_row_keys(rule, mark if is_increment else none) }}
             {% endif %}
-            insert into {{ model_inputs }} as stored (model_name, input_name, high_load_id, build_number, updated_at)
+            insert into {{ model_inputs }} as stored (
+                model_name, input_name, high_load_id, build_number, content_hash, updated_at
+            )
             select '{{ model.name }}', '{{ rule.input_name }}', {{ _new_mark_sql(rule, mark) }}, now()
             on conflict (model_name, input_name) do update
             set
                 high_load_id = excluded.high_load_id,
                 build_number = excluded.build_number,
+                content_hash = excluded.content_hash,
                 updated_at = excluded.updated_at
-            where (excluded.high_load_id, excluded.build_number)
-            is distinct from (stored.high_load_id, stored.build_number);
+            where (excluded.high_load_id, excluded.build_number, excluded.content_hash)
+            is distinct from (stored.high_load_id, stored.build_number, stored.content_hash);
         {% endfor %}
         {{ _save_changes(is_increment) }}
     {% endif %}
 {% endmacro %}
 
 {% macro _new_mark_sql(rule, mark) %}
-    {#- high_load_id, build_number -#}
-    {% set model_builds = model_state_schema() ~ '.model_builds' %}
+    {#- high_load_id, build_number, content_hash. -#}
+    {% set builds = '(select builds.{} from ' ~ model_state_schema() ~ ".model_builds as builds where builds.model_name = '"
+        ~ rule.input_name ~ "')" %}
     {% if rule.kind == 'built' %}
-        null::bigint,
-        {% if flags.EMPTY %}
-            null::bigint
-        {% else %}
-            (select builds.build_number from {{ model_builds }} as builds where builds.model_name = '{{ rule.input_name }}')
-        {% endif %}
+        null::bigint, {{ 'null::bigint' if flags.EMPTY else builds.format('build_number') }}, null
+    {% elif rule.kind == 'whole' %}
+        null::bigint, null::bigint, {{ 'null' if flags.EMPTY else _content_hash_sql(rule) }}
     {% elif rule.kind == 'snapshot' and not flags.EMPTY %}
         {#- Not the highest load it holds: one that it has not read yet may be older. -#}
-        greatest({{ mark }}, (
-            select builds.high_load_id from {{ model_builds }} as builds where builds.model_name = '{{ rule.input_name }}'
-        )),
-        null::bigint
+        greatest({{ mark }}, {{ builds.format('high_load_id') }}), null::bigint, null
     {% else %}
-        {{ _high_load_id_sql(ref(rule.input_name), mark) }},
-        null::bigint
+        {{ _high_load_id_sql(input_rows(rule.node), mark) }}, null::bigint, null
     {% endif %}
 {% endmacro %}
 
@@ -61,7 +62,7 @@
         nothing is there. -#}
     greatest({{ mark }}, (
         select case when count(*) > 0 then least(max(input_rows._load_id), {{ _last_safe_load_id_sql() }}) end
-        from (select * from {{ relation }}) as input_rows
+        from {{ relation }} as input_rows
         {% if mark %}
             where input_rows._load_id > {{ mark }}
         {% endif %}
@@ -103,12 +104,12 @@
         drop table if exists {{ rule.row_keys }};
         create table {{ rule.row_keys }} as
         select input_rows.{{ rule.row_id }} as row_id, {{ _as_touched_keys(rule.columns) }}
-        from (select * from {{ ref(rule.input_name) }}) as input_rows;
+        from {{ input_rows(rule.node) }} as input_rows;
         alter table {{ rule.row_keys }} add primary key (row_id);
     {% else %}
         insert into {{ rule.row_keys }} as stored
         select input_rows.{{ rule.row_id }}, {{ _as_touched_keys(rule.columns) }}
-        from (select * from {{ ref(rule.input_name) }}) as input_rows
+        from {{ input_rows(rule.node) }} as input_rows
         where input_rows._load_id > {{ high_load_id }}
         on conflict (row_id) do update
         set

@@ -1,62 +1,154 @@
 {% macro touched_by() %}
-    {#- Reads and checks `meta.touched_by` once, so that the other macros need not. -#}
+    {#- How each input of the model touches its keys: what `meta.touched_by` says, checked against what the model reads, and
+        for the inputs it does not name what follows from their columns. While dbt only parses, the graph is not there. -#}
     {% set touch_rules = [] %}
+    {% if not execute %}
+        {{ return(touch_rules) }}
+    {% endif %}
     {% set declared = config.meta_get('touched_by', {}) %}
-    {% if not declared %}
-        {% do exceptions.raise_compiler_error(
-            model.name ~ ": incremental_strategy 'touched_keys' needs config.meta.touched_by") %}
-    {% endif %}
-    {% if config.get('unique_key') is string or not config.get('unique_key') %}
-        {% do exceptions.raise_compiler_error(
-            model.name ~ ": 'touched_keys' needs unique_key as a list, the touched key first") %}
-    {% endif %}
-    {% set key_columns = touched_key_columns() %}
-    {% for input_name, rule in declared.items() %}
-        {% set rule = rule if rule is mapping else {'column': rule} %}
-        {% set columns = [rule['column']] if rule.get('column') is string else rule.get('column', []) %}
-        {% set uses = rule.get('uses', []) %}
-        {% set kind = _input_kind(input_name) %}
-        {% set unknown = rule.keys()
-            | reject('in', ['column', 'through', 'row_id', 'as_of', 'uses']) | list %}
-        {% set problem = namespace(text=none) %}
-        {% if unknown or not columns or ('through' in rule and 'row_id' in rule) %}
-            {% set problem.text = 'takes one or more columns, or a mapping of column with through '
-                ~ '(and as_of) or row_id, and uses' %}
-        {% elif 'through' not in rule and columns | length != key_columns | length %}
-            {% set problem.text = 'names ' ~ columns | length ~ ' columns for the touched key '
-                ~ key_columns | join(', ') %}
-        {% elif 'through' in rule and columns | length != 1 %}
-            {% set problem.text = 'has to name one column that is looked up through another table' %}
-        {% elif 'as_of' in rule and rule.get('through') != 'this' %}
-            {% set problem.text = "takes as_of only with through: this" %}
-        {% elif execute and kind != 'built' and ('as_of' in rule or 'uses' in rule) %}
-            {% set problem.text = 'takes as_of and uses only for an input of the touched_keys strategy' %}
-        {% elif execute and kind == 'built' and 'row_id' in rule %}
-            {% set problem.text = 'needs no row_id: its changes hold the rows as they were' %}
-        {% endif %}
-        {% if problem.text %}
-            {% do exceptions.raise_compiler_error(
-                model.name ~ ': touched_by.' ~ input_name ~ ' ' ~ problem.text ~ '; got ' ~ rule) %}
-        {% endif %}
-        {% do touch_rules.append({
-            'input_name': input_name,
-            'kind': kind,
-            'columns': columns,
-            'through': rule.get('through'),
-            'as_of': rule.get('as_of'),
-            'uses': [uses] if uses is string else uses,
-            'row_id': rule.get('row_id'),
-            'row_keys': model_state_schema() ~ '.' ~ model.name ~ '__' ~ input_name,
-            'changes': _changes_table(input_name),
+    {% set used_names = [] %}
+    {% set inputs = read_inputs() %}
+    {% for input in inputs %}
+        {#- The name of a view stands for what lies beneath it and does not carry the key. -#}
+        {% set has_key = input.kind == 'whole' or not missing_columns(input.node, touched_key_columns()) %}
+        {% set names = ([input.name] + ([] if has_key else input.views)) | select('in', declared) | list %}
+        {% do used_names.extend([input.name] + input.views) %}
+        {% set rule = _parsed_rule(declared[names[0]], input) if names else _derived_rule(input) %}
+        {% do rule.update({
+            'input_name': input.name,
+            'node': input.node,
+            'row_keys': state_table(model.name, input.name),
+            'changes': state_table(input.name, 'changes'),
+            'through_rows': _through_rows(rule, inputs),
         }) %}
+        {% do _check_rule(rule, input) %}
+        {% do touch_rules.append(rule) %}
+    {% endfor %}
+    {% for name in declared if name not in used_names %}
+        {% do _touched_by_error(
+            'touched_by names ' ~ name ~ ', which the model does not read (it reads ' ~ used_names | unique | join(', ')
+            ~ '); take it out, or refer to it in the SQL') %}
     {% endfor %}
     {{ return(touch_rules) }}
 {% endmacro %}
 
+{% macro _parsed_rule(declared, input) %}
+    {% set given = declared if declared is mapping else {'column': declared} %}
+    {% set unknown = given.keys()
+        | reject('in', ['column', 'through', 'row_id', 'as_of', 'uses', 'moves', 'new', 'static']) | list %}
+    {% if unknown %}
+        {% do _touched_by_error(
+            'touched_by.' ~ input.name ~ ' has ' ~ unknown | join(', ') ~ '; it takes column, through, as_of, uses, '
+            ~ 'row_id, moves, new and static') %}
+    {% endif %}
+    {% set columns = given.get('column') or [] %}
+    {% set uses = given.get('uses') or [] %}
+    {{ return({
+        'kind': 'static' if given.get('static') else 'new' if given.get('new') else
+            'loaded' if input.kind == 'whole' and columns else input.kind,
+        'columns': [columns] if columns is string else columns,
+        'through': given.get('through'),
+        'as_of': given.get('as_of'),
+        'uses': [uses] if uses is string else uses,
+        'row_id': given.get('row_id'),
+        'moves': given.get('moves', true),
+        'new': given.get('new'),
+    }) }}
+{% endmacro %}
+
+{% macro _through_rows(rule, inputs) %}
+    {% if rule.through in [none, 'this'] %}
+        {{ return(this if rule.through else none) }}
+    {% endif %}
+    {% for input in inputs if input.name == rule.through %}
+        {{ return(input_rows(input.node)) }}
+    {% endfor %}
+    {% do _touched_by_error(
+        'touched_by looks keys up through ' ~ rule.through ~ ', which the model does not read (it reads '
+        ~ inputs | map(attribute='name') | join(', ') ~ ')') %}
+{% endmacro %}
+
+{% macro _derived_rule(input) %}
+    {#- An input that the model does not name touches the keys that its rows carry. -#}
+    {% set key_columns = touched_key_columns() %}
+    {% set missing = [] if input.kind == 'whole' else missing_columns(input.node, key_columns) %}
+    {% if missing %}
+        {% do _touched_by_error(
+            'reads ' ~ input.name ~ (' (through ' ~ input.views | unique | join(', ') ~ ')' if input.views else '')
+            ~ ', which has no column ' ~ missing | join(', ') ~ ' and is not in touched_by. '
+            ~ 'Say which keys a changed row of it touches, for example '
+            ~ "'" ~ input.name ~ "': {'column': '<its column>', 'through': 'this'}; or {'static': true} if none") %}
+    {% endif %}
+    {{ return({
+        'kind': input.kind, 'columns': [] if input.kind == 'whole' else key_columns, 'through': none, 'as_of': none,
+        'uses': [], 'row_id': none, 'moves': true, 'new': none,
+    }) }}
+{% endmacro %}
+
+{% macro _check_rule(rule, input) %}
+    {#- Also fills in row_id: a row that can name another key than it did has to be known again. -#}
+    {% set key_columns = touched_key_columns() %}
+    {% set problem = namespace(text=none) %}
+    {% set is_by_row = rule.kind in ['loaded', 'snapshot'] %}
+    {% if rule.kind in ['static', 'new', 'whole'] %}
+        {% if rule.columns or rule.through or rule.as_of or rule.uses or rule.row_id %}
+            {% set problem.text = 'takes static or new alone' %}
+        {% endif %}
+    {% elif not rule.columns %}
+        {% set problem.text = 'needs column: the one that names the key, or is looked up through another table' %}
+    {% elif rule.through and rule.row_id %}
+        {% set problem.text = 'takes through or row_id, not both' %}
+    {% elif not rule.through and rule.columns | length != key_columns | length %}
+        {% set problem.text = 'names ' ~ rule.columns | length ~ ' columns for the touched key ' ~ key_columns | join(', ') %}
+    {% elif rule.through and rule.columns | length != 1 %}
+        {% set problem.text = 'has to name one column that is looked up through another table' %}
+    {% elif rule.as_of and rule.through != 'this' %}
+        {% set problem.text = 'takes as_of only with through: this' %}
+    {% elif rule.kind != 'built' and (rule.as_of or rule.uses) %}
+        {% set problem.text = 'takes as_of and uses only for an input of the touched_keys strategy' %}
+    {% elif rule.kind == 'built' and rule.row_id %}
+        {% set problem.text = 'needs no row_id: its changes hold the rows as they were' %}
+    {% elif is_by_row and missing_columns(input.node, ['_load_id']) %}
+        {% set problem.text = 'has no _load_id to find its changed rows by; leave the entry out to have its content compared' %}
+    {% elif is_by_row and rule.moves and not rule.row_id %}
+        {% set row_id = input_row_id(input.node) %}
+        {% if row_id is none %}
+            {% set problem.text = "needs row_id, the column by which its rows are known (it has no test 'unique'), or "
+                ~ 'moves: false if a row never names another key than at first' %}
+        {% elif row_id in rule.columns %}
+            {#- Another key is another row. -#}
+        {% elif rule.through or rule.kind == 'snapshot' %}
+            {% set problem.text = 'looks up ' ~ rule.columns[0] ~ ', which is not what its rows are known by (' ~ row_id
+                ~ '): a row that moves would leave its old key as it was; set moves: false if none ever does' %}
+        {% else %}
+            {% do rule.update({'row_id': row_id}) %}
+        {% endif %}
+    {% endif %}
+    {% if problem.text %}
+        {% do _touched_by_error('touched_by.' ~ input.name ~ ' ' ~ problem.text) %}
+    {% endif %}
+{% endmacro %}
+
+{% macro _touched_by_error(message) %}
+    {% do exceptions.raise_compiler_error(model.name ~ ': ' ~ message) %}
+{% endmacro %}
+
+{% macro unique_key_columns() %}
+    {#- The grain. On Citus the key that rows are distributed by has to be in every key. -#}
+    {% set declared = config.get('unique_key') or [] %}
+    {% set columns = [declared] if declared is string else declared | list %}
+    {% set distribution = config.meta_get('distribution') %}
+    {% if target.name == 'citus' and distribution and distribution not in columns %}
+        {{ return(columns + [distribution]) }}
+    {% endif %}
+    {{ return(columns) }}
+{% endmacro %}
+
 {% macro touched_key_columns() %}
     {#- The columns of the model that together are the key by which it is computed anew. -#}
-    {% set declared = config.meta_get('touched_key', config.get('unique_key')[:1]) %}
-    {{ return([declared] if declared is string else declared) }}
+    {% set declared = config.meta_get('touched_key') or config.get('unique_key') or [] %}
+    {% set columns = [declared] if declared is string else declared | list %}
+    {{ return(columns if config.meta_get('touched_key') else columns[:1]) }}
 {% endmacro %}
 
 {% macro _touched_key_names(columns=none) %}
@@ -66,23 +158,4 @@
         {% do names.append('touched_key' if loop.first else 'touched_key_' ~ loop.index) %}
     {% endfor %}
     {{ return(names) }}
-{% endmacro %}
-
-{% macro _changes_table(model_name) %}
-    {{ return(model_state_schema() ~ '.' ~ model_name ~ '__changes') }}
-{% endmacro %}
-
-{% macro _input_kind(input_name) %}
-    {#- loaded: rows carry the load that changed them. snapshot: so do they, but how far it has read
-        the loads only it knows. built: a model of this strategy, which notes its changed rows. -#}
-    {% if execute %}
-        {% for node in graph.nodes.values() if node.name == input_name %}
-            {% if node.resource_type == 'snapshot' %}
-                {{ return('snapshot') }}
-            {% elif node.resource_type == 'model' and node.config.incremental_strategy == 'touched_keys' %}
-                {{ return('built') }}
-            {% endif %}
-        {% endfor %}
-    {% endif %}
-    {{ return('loaded') }}
 {% endmacro %}

@@ -1,21 +1,19 @@
-{% macro touched_keys_sql(marks) %}
-    {#- Inputs are wrapped in a subquery, here and in the macros beside this one: with --empty, dbt
-        renders a ref with an alias of its own. -#}
+{% macro touched_keys_sql(rules, marks) %}
     {%- set key_columns = touched_key_columns() -%}
-    {%- for rule in touched_by() %}
-        {%- set mark = marks.get(rule.input_name, {}) -%}
-        {%- if not loop.first %}
+    select {{ _as_touched_keys(key_columns) }} from {{ this }} where false
+    {%- for rule in rules if rule.kind not in ['static', 'new'] and not (
+        rule.kind in ['built', 'whole'] and marks.get(rule.input_name, {}).is_read) %}
+        {%- set mark = marks.get(rule.input_name, {}) %}
         union
-        {%- endif %}
-        {%- if rule.kind == 'built' and mark.is_read %}
-        select {{ _as_touched_keys(key_columns) }} from {{ this }} where false
+        {%- if rule.kind == 'whole' %}
+        {{ _all_keys_sql(rules) }}
         {%- elif rule.kind == 'built' and not mark.is_complete %}
-        {{ _all_keys_sql(rule) }}
+        {{ _all_keys_sql([rule]) }}
         {%- elif rule.as_of %}
         {{ _keys_as_of_sql(rule, mark.build_number) }}
         {%- elif rule.through %}
         select {{ _as_touched_keys(key_columns) }}
-        from (select * from {{ this if rule.through == 'this' else ref(rule.through) }}) as through_rows
+        from {{ rule.through_rows }} as through_rows
         where {{ rule.columns[0] }} in ({{ _changed_values_sql(rule, mark) }})
         {%- else %}
         {{ _changed_values_sql(rule, mark) }}
@@ -25,7 +23,7 @@
         select row_keys.{{ _touched_key_names() | join(', row_keys.') }}
         from {{ rule.row_keys }} as row_keys
         where row_keys.row_id in (
-            select input_rows.{{ rule.row_id }} from (select * from {{ ref(rule.input_name) }}) as input_rows
+            select input_rows.{{ rule.row_id }} from {{ input_rows(rule.node) }} as input_rows
             where input_rows._load_id > {{ mark.get('high_load_id', 0) }}
         )
         {%- endif %}
@@ -43,14 +41,14 @@
     {%- set values = rule.columns[0] if rule.through else _as_touched_keys(rule.columns) -%}
     {%- if rule.kind != 'built' -%}
         select {{ values }}
-        from (select * from {{ ref(rule.input_name) }}) as input_rows
+        from {{ input_rows(rule.node) }} as input_rows
         where input_rows._load_id > {{ mark.get('high_load_id', 0) }}
     {%- elif rule.uses -%}
         {#- A row that is the same in all columns that matter cancels out. -#}
         select {{ values }}
         from {{ rule.changes }} as changed_rows
         where changed_rows._build_number > {{ mark.build_number }}
-        group by {{ (['_build_number'] + rule.columns + rule.uses) | unique | join(', ') }}
+        group by {{ (['_build_number'] + rule.columns + used_columns(rule)) | unique | join(', ') }}
         having count(*) filter (where changed_rows._is_new) <> count(*) filter (where not changed_rows._is_new)
     {%- else -%}
         select distinct {{ values }}
@@ -62,7 +60,7 @@
 {% macro _keys_as_of_sql(rule, build_number) -%}
     {#- Rows whose moment lies where the input, looked up as of then, gives something else than before:
         for each combination of the columns that matter, when it holds only now or only held before. -#}
-    {%- set grouped = [rule.columns[0], '_build_number'] + rule.uses -%}
+    {%- set grouped = [rule.columns[0], '_build_number'] + used_columns(rule) -%}
     select {{ _as_touched_keys(touched_key_columns()) }}
     from (select * from {{ this }}) as through_rows
     inner join (
@@ -85,12 +83,31 @@
             and through_rows.{{ rule.as_of }} <@ changed.changed_ranges
 {%- endmacro %}
 
-{% macro _all_keys_sql(rule) -%}
-    {#- The input's changes since the model's last build are not known, or not all of them: it was
-        rebuilt, or this is the first time that the model depends on it. -#}
+{% macro used_columns(rule) %}
+    {#- What the rule declares, and all columns of the input that the SQL, or a column of the model, is called by: a
+        column that a declaration forgets would leave rows as they were. -#}
+    {% set words = modules.re.findall('[^\\W]+', model.get('compiled_code') or model.raw_code) | map('lower') | list
+        + model.columns.values() | map(attribute='name') | list %}
+    {% set as_of_columns = ['valid_from', 'valid_to'] if rule.as_of else [] %}
+    {% set named = adapter.get_columns_in_relation(input_relation(rule.node)) | map(attribute='name')
+        | select('in', words) | reject('in', as_of_columns) | map('lower') | list %}
+    {{ return((rule.uses + named) | unique | list) }}
+{% endmacro %}
+
+{% macro _all_keys_sql(rules) -%}
+    {#- What changed in an input since the model's last build is not known, or not all of it: it was rebuilt, or has only
+        its content, or this is the first time that the model depends on it. -#}
     select {{ _as_touched_keys(touched_key_columns()) }} from {{ this }}
-    {%- if not rule.through %}
+    {%- for rule in rules if rule.columns and not rule.through %}
     union
-    select {{ _as_touched_keys(rule.columns) }} from (select * from {{ ref(rule.input_name) }}) as input_rows
-    {%- endif %}
+    select {{ _as_touched_keys(rule.columns) }} from {{ input_rows(rule.node) }} as input_rows
+    {%- endfor %}
+{%- endmacro %}
+
+{% macro _content_hash_sql(rule) -%}
+    {#- Of the whole input, in any order of its rows. -#}
+    (
+        select count(*) || ':' || coalesce(sum(hashtextextended(input_rows::text, 0)::numeric), 0)
+        from {{ input_rows(rule.node) }} as input_rows
+    )
 {%- endmacro %}

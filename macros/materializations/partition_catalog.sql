@@ -46,8 +46,7 @@
 {% endmacro %}
 
 {% macro partition_name(suffix, tail='') %}
-    {#- PostgreSQL cuts names at 63 bytes; the end, which tells partitions apart, has to stay. -#}
-    {{ return(this.identifier[:61 - suffix | length - tail | length] ~ '__' ~ suffix ~ tail) }}
+    {{ return(short_name(this.identifier, '__' ~ suffix ~ tail)) }}
 {% endmacro %}
 
 {% macro partition_relation(name) %}

@@ -5,8 +5,9 @@
         {% for source in graph.sources.values() %}
             {% for column in source.config.meta.get('lookup_columns', []) %}
                 {% set is_expression = '(' in column %}
-                {% set index_name = source.identifier ~ '_'
-                    ~ modules.re.sub('[^a-z0-9]+', '_', column | lower) | trim('_') ~ '_lookup' %}
+                {% set index_name = short_name(
+                    source.identifier ~ '_' ~ modules.re.sub('[^a-z0-9]+', '_', column | lower) | trim('_'), '_lookup',
+                    source.identifier ~ '|' ~ column) %}
                 do $$
                 declare
                     raw_table constant regclass := to_regclass('{{ source.schema }}.{{ source.identifier }}');
@@ -18,7 +19,7 @@
                         where
                             tables.oid = raw_table
                             and pg_has_role(tables.relowner, 'usage')
-                            and to_regclass('{{ source.schema }}.{{ index_name }}') is null
+                            and to_regclass('{{ source.schema }}."{{ index_name }}"') is null
                         {%- else %}
                         inner join pg_catalog.pg_attribute as columns
                             on tables.oid = columns.attrelid and columns.attname = '{{ column }}'
@@ -34,7 +35,7 @@
                             )
                         {%- endif %}
                     ) then
-                        create index if not exists {{ index_name }}
+                        create index if not exists "{{ index_name }}"
                         on {{ source.schema }}.{{ source.identifier }} ({{ column }});
                     end if;
                 end

@@ -2,22 +2,15 @@
     config(
         materialized='incremental',
         incremental_strategy='touched_keys',
-        unique_key=['order_id', 'order_item_id'],
+        unique_key='order_item_id',
         on_schema_change='fail',
         indexes=[
-            {'columns': ['order_item_id', 'customer_id'], 'unique': true},
+            {'columns': ['order_item_id'], 'unique': true},
             {'columns': ['order_id']},
             {'columns': ['customer_id']},
             {'columns': ['product_id']},
         ],
-        meta={
-            'touched_by': {
-                'stg_clutter_haven__orders': 'order_id',
-                'stg_clutter_haven__order_items': {
-                    'column': 'order_id', 'row_id': 'order_item_id'
-                },
-            }
-        }
+        meta={'touched_key': 'order_id', 'distribution': 'customer_id'}
     )
 }}
 

@@ -2,14 +2,14 @@
     config(
         materialized='incremental',
         incremental_strategy='touched_keys',
-        unique_key=['payment_id', 'customer_id'],
+        unique_key='payment_id',
         on_schema_change='fail',
         full_refresh=false,
         indexes=[
-            {'columns': ['payment_id', 'customer_id'], 'unique': true},
+            {'columns': ['payment_id'], 'unique': true},
             {'columns': ['customer_id']},
         ],
-        meta={'touched_by': {'stg_clutter_haven__payments': 'payment_id'}}
+        meta={'distribution': 'customer_id'}
     )
 }}
 

@@ -12,7 +12,6 @@
         ],
         meta={
             'touched_by': {
-                'products_snapshot': 'product_id',
                 'stg_clutter_haven__categories': {'column': 'category_id', 'through': 'this'},
             }
         }

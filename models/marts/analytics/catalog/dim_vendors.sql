@@ -8,12 +8,7 @@
             {'columns': ['vendor_key'], 'unique': true},
             {'columns': ['vendor_id', 'version_number'], 'unique': true},
             {'columns': ['vendor_id', 'valid_from'], 'unique': true},
-        ],
-        meta={
-            'touched_by': {
-                'vendors_snapshot': 'vendor_id',
-            }
-        }
+        ]
     )
 }}
 

@@ -2,17 +2,17 @@
     config(
         materialized='incremental',
         incremental_strategy='touched_keys',
-        unique_key=['bid_id', 'customer_id'],
+        unique_key='bid_id',
         on_schema_change='fail',
         indexes=[
-            {'columns': ['bid_id', 'customer_id'], 'unique': true},
+            {'columns': ['bid_id'], 'unique': true},
             {'columns': ['product_id']},
             {'columns': ['customer_id']},
             {'columns': ['bid_date']},
         ],
         meta={
+            'distribution': 'customer_id',
             'touched_by': {
-                'stg_clutter_haven__bids': 'bid_id',
                 'dim_products': {
                     'column': 'product_id',
                     'through': 'this',

@@ -3,17 +3,17 @@
         materialized='partitioned',
         partition_by={'column': 'view_date', 'step': 'month'},
         incremental_strategy='touched_keys',
-        unique_key=['view_id', 'customer_id'],
+        unique_key='view_id',
         on_schema_change='fail',
         indexes=[
-            {'columns': ['view_id', 'customer_id', 'view_date'], 'unique': true},
+            {'columns': ['view_id', 'view_date'], 'unique': true},
             {'columns': ['product_id']},
             {'columns': ['vendor_id']},
             {'columns': ['customer_id']},
         ],
         meta={
+            'distribution': 'customer_id',
             'touched_by': {
-                'stg_clutter_haven__listing_views': 'view_id',
                 'dim_products': {
                     'column': 'product_id',
                     'through': 'this',

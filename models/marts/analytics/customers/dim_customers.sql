@@ -8,12 +8,7 @@
             {'columns': ['customer_key'], 'unique': true},
             {'columns': ['customer_id', 'version_number'], 'unique': true},
             {'columns': ['customer_id', 'valid_from'], 'unique': true},
-        ],
-        meta={
-            'touched_by': {
-                'customers_snapshot': 'customer_id',
-            }
-        }
+        ]
     )
 }}
 

@@ -15,10 +15,8 @@
                     'column': "date_trunc('month', bid_date::timestamp)::date",
                     'uses': 'customer_id',
                 },
-                'stg_clutter_haven__listing_views': {
-                    'column': "date_trunc('month', viewed_at at time zone 'UTC')::date",
-                    'row_id': 'view_id',
-                },
+                'stg_clutter_haven__listing_views':
+                    "date_trunc('month', viewed_at at time zone 'UTC')::date",
             }
         }
     )

@@ -2,18 +2,18 @@
     config(
         materialized='incremental',
         incremental_strategy='touched_keys',
-        unique_key=['order_item_id', 'customer_id'],
+        unique_key='order_item_id',
         on_schema_change='fail',
         indexes=[
-            {'columns': ['order_item_id', 'customer_id'], 'unique': true},
+            {'columns': ['order_item_id'], 'unique': true},
             {'columns': ['order_id']},
             {'columns': ['product_id']},
             {'columns': ['vendor_id']},
             {'columns': ['order_date']},
         ],
         meta={
+            'distribution': 'customer_id',
             'touched_by': {
-                'stg_clutter_haven__order_items': 'order_item_id',
                 'stg_clutter_haven__orders': {
                     'column': 'order_id', 'through': 'stg_clutter_haven__order_items'
                 },
@@ -33,9 +33,6 @@
         }
     )
 }}
-
--- depends_on: {{ ref('stg_clutter_haven__order_items') }}
--- depends_on: {{ ref('stg_clutter_haven__orders') }}
 
 with
 

@@ -2,20 +2,16 @@
     config(
         materialized='incremental',
         incremental_strategy='touched_keys',
-        unique_key=['order_id', 'customer_id'],
+        unique_key='order_id',
         on_schema_change='fail',
         indexes=[
-            {'columns': ['order_id', 'customer_id'], 'unique': true},
+            {'columns': ['order_id'], 'unique': true},
             {'columns': ['customer_id']},
             {'columns': ['order_date']},
         ],
         meta={
+            'distribution': 'customer_id',
             'touched_by': {
-                'stg_clutter_haven__orders': 'order_id',
-                'stg_clutter_haven__order_items': {
-                    'column': 'order_id', 'row_id': 'order_item_id'
-                },
-                'stg_clutter_haven__payments': {'column': 'order_id', 'row_id': 'payment_id'},
                 'dim_customers': {
                     'column': 'customer_id',
                     'through': 'this',
@@ -26,9 +22,6 @@
         }
     )
 }}
-
--- depends_on: {{ ref('stg_clutter_haven__order_items') }}
--- depends_on: {{ ref('stg_clutter_haven__payments') }}
 
 with
 

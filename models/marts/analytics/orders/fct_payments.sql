@@ -2,17 +2,17 @@
     config(
         materialized='incremental',
         incremental_strategy='touched_keys',
-        unique_key=['payment_id', 'customer_id'],
+        unique_key='payment_id',
         on_schema_change='fail',
         indexes=[
-            {'columns': ['payment_id', 'customer_id'], 'unique': true},
+            {'columns': ['payment_id'], 'unique': true},
             {'columns': ['order_id']},
             {'columns': ['customer_id']},
             {'columns': ['payment_date']},
         ],
         meta={
+            'distribution': 'customer_id',
             'touched_by': {
-                'stg_clutter_haven__payments': 'payment_id',
                 'stg_clutter_haven__orders': {
                     'column': 'order_id', 'through': 'stg_clutter_haven__payments'
                 },
@@ -26,8 +26,6 @@
         }
     )
 }}
-
--- depends_on: {{ ref('stg_clutter_haven__payments') }}
 
 with
 

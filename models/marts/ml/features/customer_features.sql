@@ -10,12 +10,8 @@
         ],
         meta={
             'touched_by': {
-                'dim_customers': 'customer_id',
-                'int_features__order_lines': 'customer_id',
-                'int_features__refunds': 'customer_id',
-                'stg_clutter_haven__bids': {'column': 'customer_id', 'row_id': 'bid_id'},
-                'stg_clutter_haven__reviews': {'column': 'customer_id', 'row_id': 'review_id'},
-                'stg_clutter_haven__listing_views': 'customer_id',
+                'int_features__as_of_dates': {'new': 'as_of_date'},
+                'stg_clutter_haven__listing_views': {'column': 'customer_id', 'moves': false},
             }
         }
     )

@@ -10,11 +10,8 @@
         ],
         meta={
             'touched_by': {
-                'dim_products': 'product_id',
-                'int_features__order_lines': 'product_id',
-                'stg_clutter_haven__bids': {'column': 'product_id', 'row_id': 'bid_id'},
-                'stg_clutter_haven__reviews': {'column': 'product_id', 'row_id': 'review_id'},
-                'stg_clutter_haven__listing_views': 'product_id',
+                'int_features__as_of_dates': {'new': 'as_of_date'},
+                'stg_clutter_haven__listing_views': {'column': 'product_id', 'moves': false},
             }
         }
     )

@@ -8,12 +8,7 @@
             {'columns': ['customer_id', 'as_of_date'], 'unique': true},
             {'columns': ['as_of_date']},
         ],
-        meta={
-            'touched_by': {
-                'dim_customers': 'customer_id',
-                'int_features__order_lines': 'customer_id',
-            }
-        }
+        meta={'touched_by': {'int_features__as_of_dates': {'new': 'as_of_date'}}}
     )
 }}
 

@@ -1,0 +1,113 @@
+{% macro read_inputs(reader=model) %}
+    {#- What a model reads, found in dbt's graph: each thing beneath its refs that changes by itself, through all views.
+        A list of dictionaries: name, kind, node, and views, the names of the views between the model and it. -#}
+    {% set found = {} %}
+    {% set waiting = [] %}
+    {% for unique_id in reader.depends_on.nodes %}
+        {% do waiting.append({'unique_id': unique_id, 'views': []}) %}
+    {% endfor %}
+    {#- The list grows while it is read: what a view reads is appended. -#}
+    {% for place in waiting if place.unique_id != reader.unique_id %}
+        {% set node = graph.nodes.get(place.unique_id) or graph.sources.get(place.unique_id) %}
+        {% set kind = _input_kind(node) %}
+        {% if kind %}
+            {% set input = found.setdefault(
+                place.unique_id, {'name': _input_name(node), 'kind': kind, 'node': node, 'views': []}) %}
+            {% do input.views.extend(place.views) %}
+        {% endif %}
+        {% if not kind or _is_staging(node) %}
+            {#- A staging view stands for its source; a seed that it reads is an input of its own. -#}
+            {% for unique_id in node.depends_on.nodes if not kind or unique_id in graph.nodes %}
+                {% do waiting.append({'unique_id': unique_id, 'views': place.views + [_input_name(node)]}) %}
+            {% endfor %}
+        {% endif %}
+    {% endfor %}
+    {{ return(found.values() | list) }}
+{% endmacro %}
+
+{% macro _input_name(node) %}
+    {% if node.resource_type == 'source' %}
+        {{ return(node.source_name ~ '.' ~ node.name) }}
+    {% endif %}
+    {{ return(node.name ~ ('.v' ~ node.version if node.get('version') is not none else '')) }}
+{% endmacro %}
+
+{% macro _input_kind(node) %}
+    {#- loaded: rows carry the load that changed them. snapshot: so do they, but how far it has read
+        the loads only it knows. built: a model of this strategy, which notes its changed rows. whole:
+        anything else, whose content is compared. none: a view, which is looked through. -#}
+    {% if node.resource_type == 'snapshot' %}
+        {{ return('snapshot') }}
+    {% elif node.resource_type == 'source' or _is_staging(node) %}
+        {{ return('whole' if missing_columns(node, ['_load_id']) else 'loaded') }}
+    {% elif node.config.get('incremental_strategy') == 'touched_keys' %}
+        {{ return('built') }}
+    {% elif node.config.materialized in ['view', 'ephemeral'] %}
+        {{ return(none) }}
+    {% endif %}
+    {{ return('whole') }}
+{% endmacro %}
+
+{% macro _is_staging(node) %}
+    {#- A view of one source and nothing else that changes but seeds. -#}
+    {% set sources = [] %}
+    {% set others = [] %}
+    {% if node.resource_type == 'model' and node.config.materialized == 'view' %}
+        {% for unique_id in node.depends_on.nodes if not unique_id.startswith('seed.') %}
+            {% do (sources if unique_id in graph.sources else others).append(unique_id) %}
+        {% endfor %}
+    {% endif %}
+    {{ return(sources | length == 1 and not others) }}
+{% endmacro %}
+
+{% macro input_relation(node) %}
+    {#- What ref() gives, also for what the model reads only through a view, where dbt forbids ref(). -#}
+    {% set own = api.Relation.create(
+        database=node.database, schema=node.schema, identifier=node.get('alias') or node.identifier) %}
+    {% set deferred = node.get('defer_relation') if invocation_args_dict.get('defer') %}
+    {% if deferred and (
+        (invocation_args_dict.get('favor_state') and node.unique_id not in selected_resources)
+        or adapter.get_relation(own.database, own.schema, own.identifier) is none
+    ) %}
+        {{ return(api.Relation.create(
+            database=deferred.database, schema=deferred.schema, identifier=deferred.alias)) }}
+    {% endif %}
+    {{ return(own) }}
+{% endmacro %}
+
+{% macro input_rows(node) -%}
+    (select * from {{ input_relation(node) }}{{ ' where false' if flags.EMPTY }})
+{%- endmacro %}
+
+{% macro missing_columns(node, wanted) %}
+    {#- Which of the wanted columns an input does not have: neither as documented nor in the warehouse. -#}
+    {% set missing = wanted | reject('in', node.columns.values() | map(attribute='name') | list) | list %}
+    {% if missing %}
+        {% set there = adapter.get_columns_in_relation(input_relation(node)) | map(attribute='name') | list %}
+        {% set missing = missing | reject('in', there) | list %}
+    {% endif %}
+    {{ return(missing) }}
+{% endmacro %}
+
+{% macro input_row_id(node) %}
+    {#- The column by which rows of the input are known: that of a test `unique`, of a contract, or the source's key. -#}
+    {% set names = [] %}
+    {% if node.resource_type == 'snapshot' and node.config.get('unique_key') is string %}
+        {% do names.append(node.config.unique_key) %}
+    {% endif %}
+    {% for column in node.columns.values() %}
+        {% for constraint in column.get('constraints', []) if constraint.type in ['primary_key', 'unique'] %}
+            {% do names.append(column.name) %}
+        {% endfor %}
+    {% endfor %}
+    {% for test in graph.nodes.values() if test.resource_type == 'test' and test.get('attached_node') == node.unique_id %}
+        {% if test.column_name and test.test_metadata and test.test_metadata.name == 'unique' %}
+            {% do names.append(test.column_name) %}
+        {% endif %}
+    {% endfor %}
+    {% set source_key = node.config.get('meta', {}).get('load', {}).get('primary_key', []) %}
+    {% if source_key | length == 1 %}
+        {% do names.append(source_key[0]) %}
+    {% endif %}
+    {{ return(names | first | default(none, true)) }}
+{% endmacro %}

@@ -1,0 +1,21 @@
+{% macro state_table(model_name, content) %}
+    {#- Where the strategy keeps something of a model: its `changes`, or the rows of an input. -#}
+    {{ return(model_state_schema() ~ '.' ~ adapter.quote(
+        short_name(model_name ~ '__' ~ content, '', model_name ~ '|' ~ content))) }}
+{% endmacro %}
+
+{% macro check_state_names(rules) %}
+    {#- a__b with the input c, and a with the input b__c, would keep their rows in one table. -#}
+    {% for rule in rules if rule.row_id %}
+        {% set name = model.name ~ '__' ~ rule.input_name %}
+        {% for node in graph.nodes.values() if node.resource_type == 'model' and node.name != model.name
+            and node.config.get('incremental_strategy') == 'touched_keys' and name.startswith(node.name ~ '__') %}
+            {% set rest = name[node.name | length + 2:] %}
+            {% if rest == 'changes' or rest in read_inputs(node) | map(attribute='name') %}
+                {% do _touched_by_error(
+                    'its table ' ~ name ~ ' in ' ~ model_state_schema() ~ ' would be that of ' ~ node.name
+                    ~ ', too; rename one of the two models') %}
+            {% endif %}
+        {% endfor %}
+    {% endfor %}
+{% endmacro %}

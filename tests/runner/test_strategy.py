@@ -1,0 +1,345 @@
+"""The strategy touched_keys under careless hands: what a model forgets costs time, or is refused by name; never rows.
+
+A small shop, raw rows changed as a load would change them, the project's own macros, dbt in this process.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import ROOT, Databases
+from dbt.tests.util import run_dbt
+
+from runner.settings import Connection
+
+pytest_plugins = ["dbt.tests.fixtures.project"]
+# Only macros are tested here, and dbt runs in this process: coverage would measure dbt.
+pytestmark = pytest.mark.no_cover
+FOLDERS = ("incremental", "materializations", "scd2", "schemas")
+STRATEGY = "materialized='incremental', incremental_strategy='touched_keys'"
+
+
+@pytest.fixture(scope="module")
+def server(cluster_home: Path) -> Iterator[Connection]:
+    """A database of the embedded PostgreSQL 18."""
+    made = Databases(cluster_home)
+    yield made.create("warehouse")
+    made.drop_all()
+
+
+@pytest.fixture(scope="class")
+def dbt_profile_target(server: Connection) -> dict[str, Any]:
+    return {
+        "type": "postgres", "threads": 2, "host": server.host, "port": server.port,
+        "user": server.user, "pass": server.password, "dbname": server.dbname,
+        "sslmode": server.sslmode,
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="class")
+def macros() -> dict[str, str]:
+    return {
+        path.name: path.read_text(encoding="utf-8")
+        for folder in FOLDERS
+        for path in sorted((ROOT / "macros" / folder).glob("*.sql"))
+    }
+
+
+@pytest.fixture(scope="class")
+def project_config_update() -> dict[str, Any]:
+    before, after = ["{{ begin_consistent_read() }}"], ["{{ save_high_load_ids() }}"]
+    return {
+        "on-run-start": ["{{ create_model_state() }}"],
+        "models": {"+pre-hook": [*before, "{{ collect_touched_keys() }}"], "+post-hook": after},
+        "snapshots": {"+pre-hook": before, "+post-hook": after},
+    }
+
+
+@pytest.fixture(scope="class")
+def logs_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with pytest.MonkeyPatch.context() as patch:
+        folder = str(tmp_path_factory.mktemp("logs"))
+        patch.setenv("DBT_LOG_PATH", folder)
+        yield folder
+
+
+def touched(select: str, *settings: str) -> str:
+    """Return the text of a model of the strategy."""
+    return f"{{{{ config({', '.join([STRATEGY, *settings])}) }}}}\n{select}"
+
+
+def unique(*columns: str) -> str:
+    """Return the settings of a grain with its unique index."""
+    return f"unique_key={list(columns)}, indexes=[{{'columns': {list(columns)}, 'unique': true}}]"
+
+
+def staging(table: str, columns: str) -> str:
+    """Return a staging view's text."""
+    return (
+        f"select {columns}, _deleted_at is not null as is_deleted, _load_id "
+        f"from {{{{ source('shop', '{table}') }}}}"
+    )
+
+
+def build(*models: str, options: tuple[str, ...] = ()) -> None:
+    """Build models, which have to succeed."""
+    results = run_dbt(["build", "--select", *models, *options], expect_pass=None)
+    bad = ("error", "fail", "skipped")
+    assert [f"{r.node.name}: {r.message}" for r in results if r.status in bad] == []
+
+
+def failure(model: str, *options: str) -> str:
+    """Run one model, which has to fail, and return why."""
+    results = run_dbt(["run", "--select", model, *options], expect_pass=False)
+    return "".join(str(r.message) for r in results if r.status == "error")
+
+
+def rows(project: Any, model: str) -> list[Any]:
+    """Return a model's rows, sorted."""
+    found = project.run_sql(f"select t::text from {{schema}}.{model} as t order by 1", fetch="all")
+    return [row[0] for row in found]
+
+
+def assert_like_full_refresh(project: Any, *models: str) -> None:
+    """Check that the models hold what a full refresh gives them."""
+    before = {model: rows(project, model) for model in models}
+    build(*models, options=("--full-refresh",))
+    assert before == {model: rows(project, model) for model in models}
+
+
+def change(project: Any, *statements: str) -> None:
+    """Change raw rows as one load would: `{load}` is its id."""
+    load = "(select max(load_id) from {schema}.loads)"
+    project.run_sql("insert into {schema}.loads select max(load_id) + 1 from {schema}.loads")
+    for statement in statements:
+        project.run_sql(statement.replace("{load}", load))
+
+
+COMMON = (
+    "_load_id bigint default 1, _loaded_at timestamptz default now(), _deleted_at timestamptz"
+)
+
+
+class _Shop:
+    """A shop with orders, their items, bids, vendors and order statuses."""
+
+    @pytest.fixture(scope="class")
+    def seeds(self) -> dict[str, str]:
+        return {"statuses.csv": "status,is_revenue\npaid,true\nopen,false\n"}
+
+    @pytest.fixture(scope="class", autouse=True)
+    def tables(self, project: Any) -> None:
+        project.run_sql("create table {schema}.loads as select 1::bigint as load_id")
+        project.run_sql(
+            f"create table {{schema}}.bids (bid_id int primary key, bid_at timestamptz, {COMMON});"
+            f"create table {{schema}}.orders (order_id int primary key, day date, status text, {COMMON});"
+            f"create table {{schema}}.items (item_id int primary key, order_id int, vendor_id int,"
+            f" amount numeric, {COMMON});"
+            f"create table {{schema}}.vendors (vendor_id int primary key, rate numeric(6, 4), {COMMON});"
+            "insert into {schema}.bids select n, '2026-01-01 12:00+00'::timestamptz + n % 9 * interval '1 day'"
+            " from generate_series(1, 90) as n;"
+            "insert into {schema}.orders select n, '2026-01-01'::date + n % 5, 'paid' from generate_series(1, 20) as n;"
+            "insert into {schema}.items select n, n % 20 + 1, n % 3 + 1, n from generate_series(1, 60) as n;"
+            "insert into {schema}.vendors select n, 0.1 * n from generate_series(1, 3) as n;"
+        )
+
+    @staticmethod
+    def yaml() -> str:
+        """Return the YAML of the sources and of what is unique in staging."""
+        keys = {
+            "stg_bids": "bid_id", "stg_orders": "order_id",
+            "stg_items": "item_id", "stg_vendors": "vendor_id",
+        }  # fmt: skip
+        return json.dumps(
+            {
+                "sources": [
+                    {
+                        "name": "shop",
+                        "schema": "{{ target.schema }}",
+                        "tables": [{"name": n} for n in ("bids", "orders", "items", "vendors")],
+                    }
+                ],
+                "models": [
+                    {"name": name, "columns": [{"name": key, "data_tests": ["unique"]}]}
+                    for name, key in keys.items()
+                ],
+            }
+        )
+
+    @classmethod
+    def staged(cls) -> dict[str, str]:
+        """Return the staging views, and a view that joins two of them."""
+        return {
+            "schema.yml": cls.yaml(),
+            "stg_bids.sql": staging("bids", "bid_id, bid_at"),
+            "stg_orders.sql": staging("orders", "order_id, day, status"),
+            "stg_items.sql": staging("items", "item_id, order_id, vendor_id, amount"),
+            "stg_vendors.sql": staging("vendors", "vendor_id, rate"),
+            "items_joined.sql": "select items.item_id, items.order_id, items.vendor_id, items.amount, orders.day,"
+            " statuses.is_revenue from {{ ref('stg_items') }} as items"
+            " join {{ ref('stg_orders') }} as orders using (order_id)"
+            " join {{ ref('statuses') }} as statuses using (status)"
+            " where not items.is_deleted and not orders.is_deleted",
+        }
+
+
+BY_DAY = "touched_by': {'stg_bids': \"(bid_at at time zone 'UTC')::date\"}"
+BIDS_BY_DAY = (
+    "select (bid_at at time zone 'UTC')::date as day, count(*) as bids from {{ ref('stg_bids') }} group by 1"
+)
+
+
+class TestForgottenFilters(_Shop):
+    """H1: computed rows of untouched keys are left alone, and the grain is held by an index."""
+
+    @pytest.fixture(scope="class")
+    def models(self) -> dict[str, str]:
+        by_day = f"meta={{'{BY_DAY}}}"
+        return self.staged() | {
+            "bids_by_day.sql": touched(BIDS_BY_DAY, unique("day"), by_day),
+            "bids_by_month.sql": "{{ config(materialized='partitioned', incremental_strategy='touched_keys',"
+            " partition_by={'column': 'day', 'step': 'month'}, " + unique("day") + ", " + by_day + ") }} "
+            + BIDS_BY_DAY,
+            # Half filtered: the sum of an order's items is not whole for the orders of other keys.
+            "order_amounts.sql": touched(
+                "select order_id, sum(amount) as amount from {{ ref('stg_orders') }} as orders"
+                " left join (select * from {{ ref('stg_items') }} where not is_deleted and {{ is_touched('order_id') }})"
+                " as items using (order_id) group by order_id",
+                unique("order_id"),
+            ),
+            "without_index.sql": touched(BIDS_BY_DAY, "unique_key='day'", by_day),
+            "wrong_index.sql": touched(
+                BIDS_BY_DAY, "unique_key='day', indexes=[{'columns': ['day', 'bids'], 'unique': true}]", by_day
+            ),
+            "without_grain.sql": touched(BIDS_BY_DAY, by_day),
+            "two_per_day.sql": touched(
+                "select distinct (bid_at at time zone 'UTC')::date as day, bid_id % var_two as half from"
+                " (select *, 2 as var_two from {{ ref('stg_bids') }}) as bids"
+                "{{ ' where bid_id % 2 = 0' if not is_incremental() }}", unique("day"), by_day,
+            ),
+        }  # fmt: skip
+
+    def test_h1_rows_of_other_keys_are_never_written(self, project: Any) -> None:
+        models = ("bids_by_day", "bids_by_month", "order_amounts")
+        build("statuses", "+bids_by_day", "+bids_by_month", "+order_amounts", "two_per_day")
+        change(
+            project,
+            "update {schema}.bids set bid_at = bid_at + interval '1 day', _load_id = {load} where bid_id = 9",
+            "update {schema}.items set order_id = 7, _load_id = {load} where item_id = 1",
+            "update {schema}.bids set _load_id = {load} where bid_id = 11",
+        )
+        build(*models)
+        assert project.run_sql("select sum(bids)::int from {schema}.bids_by_day", fetch="one") == (90,)
+        assert_like_full_refresh(project, *models)
+        # What an increment gives twice is refused, as the first build would have.
+        assert "more than once" in failure("two_per_day")
+
+    def test_h1_the_grain_needs_a_unique_index(self, project: Any) -> None:
+        wanted = "add {'columns': ['day'], 'unique': true} to the indexes in its config"
+        assert wanted in failure("without_index")
+        assert wanted in failure("wrong_index")
+        assert "needs unique_key, the grain of the model" in failure("without_grain")
+
+    def test_h1_a_table_built_without_the_index_gets_it(self, project: Any) -> None:
+        build("+bids_by_day")
+        index = "select indexrelid::regclass::text from pg_index where indrelid = '{schema}.bids_by_day'::regclass"
+        ((name,),) = project.run_sql(index, fetch="all")
+        project.run_sql(f"drop index {name}")
+        build("bids_by_day")
+        assert len(project.run_sql(index, fetch="all")) == 1
+
+    def test_h1_a_key_without_value_is_refused(self, project: Any) -> None:
+        change(project, "update {schema}.bids set bid_at = null, _load_id = {load} where bid_id in (1, 2)")
+        build("stg_bids")
+        # Its computed row is there, as the import is not filtered; a filtered one shows in the next full build.
+        for options in ((), ("--full-refresh",)):
+            assert "1 rows have no value in one of day" in failure("bids_by_day", *options)
+        change(project, "update {schema}.bids set bid_at = '2026-01-03', _load_id = {load} where bid_at is null")
+
+
+class TestInputs(_Shop):
+    """H2: an input that nobody declared touches what it carries, or the model is refused."""
+
+    @pytest.fixture(scope="class")
+    def models(self) -> dict[str, str]:
+        orders = "select order_id, day, status from {{ ref('stg_orders') }} where not is_deleted"
+        daily = (
+            "select orders.day, count(distinct orders.order_id) as orders, sum(items.commission) as commission"
+            " from {{ ref('fct_orders') }} as orders"
+            " left join {{ ref('fct_items') }} as items using (order_id, day) group by orders.day"
+        )
+        reads_vendors = "select item_id, rate from {{ ref('fct_items') }} join {{ ref('stg_vendors') }} using (vendor_id)"
+
+        def vendors(rule: str) -> str:
+            return f"meta={{'touched_by': {{'stg_vendors': {rule}}}}}"
+
+        return self.staged() | {
+            "fct_orders.sql": touched(orders, unique("order_id")),
+            # Through a view: the items by their key, the orders declared, the seed by its content.
+            "fct_items.sql": touched(
+                "select item_id, order_id, vendor_id, amount, day, is_revenue, amount * rate as commission"
+                " from {{ ref('items_joined') }} join {{ ref('stg_vendors') }} as vendors using (vendor_id)"
+                " where {{ is_touched('item_id') }}",
+                unique("item_id"),
+                "meta={'touched_by': {'stg_orders': {'column': 'order_id', 'through': 'stg_items'},"
+                " 'stg_vendors': {'column': 'vendor_id', 'through': 'this'}}}",
+            ),
+            "daily.sql": touched(daily, unique("day")),
+            # The declaration leaves out commission, which the SQL reads.
+            "daily_uses.sql": touched(
+                daily, unique("day"),
+                "meta={'touched_by': {'fct_items': {'column': 'day', 'uses': 'item_id'}}}",
+            ),
+            # An item that moves touches the order that it left, though nobody said row_id.
+            "order_items.sql": touched(
+                "select order_id, count(*) as items from {{ ref('stg_items') }} where not is_deleted"
+                " group by order_id", unique("order_id"), "meta={'touched_by': {'stg_items': 'order_id'}}",
+            ),
+            "names_the_view.sql": touched(
+                "select item_id, day, is_revenue from {{ ref('items_joined') }}", unique("item_id"),
+                "meta={'touched_by': {'items_joined': {'column': 'order_id', 'through': 'stg_items'}}}",
+            ),
+            "undeclared.sql": touched(reads_vendors, unique("item_id")),
+            "unread.sql": touched(orders, unique("order_id"), vendors("'order_id'")),
+            "unknown_rule.sql": touched(reads_vendors, unique("item_id"), vendors("{'columns': 'item_id'}")),
+            "not_its_key.sql": touched(
+                "select item_id, day from {{ ref('items_joined') }}", unique("item_id"),
+                "meta={'touched_by': {'stg_orders': {'column': 'day', 'through': 'this'}}}",
+            ),
+        }  # fmt: skip
+
+    def test_h2_inputs_that_nobody_declared_touch_the_keys_they_carry(self, project: Any) -> None:
+        models = ("fct_orders", "fct_items", "daily", "daily_uses", "order_items", "names_the_view")
+        build("+fct_orders", "+fct_items", *models[2:])
+        changes = (
+            "update {schema}.items set vendor_id = 3, _load_id = {load} where item_id = 4",
+            "update {schema}.items set order_id = 9, _load_id = {load} where item_id = 5",
+            "update {schema}.orders set day = '2026-01-09', _load_id = {load} where order_id = 3",
+            "update {schema}.vendors set rate = 0.9, _load_id = {load} where vendor_id = 2",
+            "update {schema}.items set _deleted_at = now(), _load_id = {load} where item_id = 6",
+        )
+        for statement in changes:
+            change(project, statement)
+            build(*models)
+        assert_like_full_refresh(project, *models)
+
+    def test_h2_a_changed_seed_touches_every_key(self, project: Any) -> None:
+        build("+fct_items")
+        project.run_sql("update {schema}.statuses set is_revenue = false")
+        build("fct_items", "names_the_view")
+        found = project.run_sql("select bool_or(is_revenue) from {schema}.fct_items", fetch="one")
+        assert found == (False,)
+        assert_like_full_refresh(project, "fct_items", "names_the_view")
+
+    def test_h2_what_a_declaration_gets_wrong_is_refused_by_name(self, project: Any) -> None:
+        build("+fct_items", "+fct_orders")
+        undeclared = failure("undeclared")
+        assert "undeclared: reads stg_vendors, which has no column item_id" in undeclared
+        assert "'stg_vendors': {'column': '<its column>', 'through': 'this'}" in undeclared
+        assert "touched_by names stg_vendors, which the model does not read" in failure("unread")
+        assert "touched_by.stg_vendors has columns; it takes column" in failure("unknown_rule")
+        assert "which is not what its rows are known by (order_id)" in failure("not_its_key")
