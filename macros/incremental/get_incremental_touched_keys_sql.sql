@@ -27,6 +27,10 @@
     {% do check_touched_key_is_there(dest_columns) %}
     {% do check_key_is_whole(computed_relation) %}
     {% do check_keys_are_unique(computed_relation, condition) %}
+    {% if not model.contract.enforced %}
+        {% do widen_columns(partition_columns(computed_relation), target_relation) %}
+    {% endif %}
+    {% do check_nothing_is_lost(computed_relation, target_relation, condition) %}
     create temporary table computed_rows (like {{ target_relation }}) on commit drop;
     insert into pg_temp.computed_rows ({{ columns }})
     select {{ columns }} from {{ computed_relation }} as key_rows where {{ condition }};

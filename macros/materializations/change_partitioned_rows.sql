@@ -39,6 +39,10 @@
     {% set own = {'merge': partition_merge_sql, 'differences': partition_differences_sql} %}
     {% set strategy_macro = own[strategy] if strategy in own
         else adapter.get_incremental_strategy_macro(context, strategy) %}
+    {% if strategy != 'touched_keys' %}
+        {#- That one looks at the rows that it writes, not at all that were computed. -#}
+        {% do check_nothing_is_lost(temp_relation, target_relation) %}
+    {% endif %}
     {% call statement('write') %}{{ strategy_macro(arguments) }}{% endcall %}
     {% if default %}
         {% do split_default_partition(target_relation, default, spec) %}

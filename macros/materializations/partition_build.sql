@@ -4,6 +4,10 @@
     {#- Makes the partitions and loads them in one pass, without indexes. Each gets a CHECK that says the
         same as its partition constraint, while it is empty: attaching it later needs no scan. -#}
     {% set quoted = columns | map(attribute='quoted') | join(', ') %}
+    {% set types = {} %}
+    {% for column in partition_columns(aside) %}
+        {% do types.update({column.name: column.type}) %}
+    {% endfor %}
     {% call statement('create_partitions') %}
         {% for period in periods %}
             create table {{ partition_relation(partition_name(period.suffix, '__new')) }}
@@ -16,7 +20,11 @@
     {% endfor %}
     {% call statement('fill_partitions') %}
         insert into {{ aside }} ({{ quoted }})
-        select {{ quoted }} from {{ source }}
+        select
+            {%- for column in columns %}
+            {{ lossless('filled.' ~ column.quoted, types.get(column.name, column.type), column.name) }}{{ ',' if not loop.last }}
+            {%- endfor %}
+        from (select * from {{ source }}) as filled
     {% endcall %}
 {% endmacro %}
 

@@ -87,7 +87,10 @@
                                 {{ snapshot_rows }}.*,
                                 row_number() over (
                                     partition by {{ snapshot_rows }}.{{ entity_id }}
-                                    order by {{ snapshot_rows }}.dbt_valid_from, {{ snapshot_rows }}.dbt_scd_id
+                                    order by
+                                        {{ snapshot_rows }}.dbt_valid_from,
+                                        {{ snapshot_rows }}._load_id,
+                                        {{ snapshot_rows }}.dbt_scd_id
                                 ) as seen_number
                             from {{ snapshot_rows }}
                         ) as seen_rows

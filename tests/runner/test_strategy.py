@@ -13,13 +13,15 @@ from typing import Any
 import pytest
 from conftest import ROOT, Databases
 from dbt.tests.util import run_dbt
+from dbt_common.exceptions.base import CompilationError
 
 from runner.settings import Connection
 
 pytest_plugins = ["dbt.tests.fixtures.project"]
 # Only macros are tested here, and dbt runs in this process: coverage would measure dbt.
 pytestmark = pytest.mark.no_cover
-FOLDERS = ("incremental", "materializations", "scd2", "schemas")
+FOLDERS = ("incremental", "materializations", "scd2", "schemas", "tests")
+FAIL = "on_schema_change='fail'"
 STRATEGY = "materialized='incremental', incremental_strategy='touched_keys'"
 
 
@@ -53,9 +55,13 @@ def macros() -> dict[str, str]:
 def project_config_update() -> dict[str, Any]:
     before, after = ["{{ begin_consistent_read() }}"], ["{{ save_high_load_ids() }}"]
     return {
-        "on-run-start": ["{{ create_model_state() }}"],
+        "on-run-start": [
+            "{{ check_names() }}",
+            "{{ check_casts() }}",
+            "{{ create_model_state() }}",
+        ],
         "models": {"+pre-hook": [*before, "{{ collect_touched_keys() }}"], "+post-hook": after},
-        "snapshots": {"+pre-hook": before, "+post-hook": after},
+        "snapshots": {"+pre-hook": [*before, "{{ follow_widened_types() }}"], "+post-hook": after},
     }
 
 
@@ -119,9 +125,7 @@ def change(project: Any, *statements: str) -> None:
         project.run_sql(statement.replace("{load}", load))
 
 
-COMMON = (
-    "_load_id bigint default 1, _loaded_at timestamptz default now(), _deleted_at timestamptz"
-)
+COMMON = "_load_id bigint default 1, _loaded_at timestamptz default now(), _deleted_at timestamptz"
 
 
 class _Shop:
@@ -148,12 +152,8 @@ class _Shop:
         )
 
     @staticmethod
-    def yaml() -> str:
+    def yaml(tables: tuple[str, ...] = ("bid", "order", "item", "vendor")) -> str:
         """Return the YAML of the sources and of what is unique in staging."""
-        keys = {
-            "stg_bids": "bid_id", "stg_orders": "order_id",
-            "stg_items": "item_id", "stg_vendors": "vendor_id",
-        }  # fmt: skip
         return json.dumps(
             {
                 "sources": [
@@ -164,8 +164,11 @@ class _Shop:
                     }
                 ],
                 "models": [
-                    {"name": name, "columns": [{"name": key, "data_tests": ["unique"]}]}
-                    for name, key in keys.items()
+                    {
+                        "name": f"stg_{name}s",
+                        "columns": [{"name": f"{name}_id", "data_tests": ["unique"]}],
+                    }
+                    for name in tables
                 ],
             }
         )
@@ -188,9 +191,7 @@ class _Shop:
 
 
 BY_DAY = "touched_by': {'stg_bids': \"(bid_at at time zone 'UTC')::date\"}"
-BIDS_BY_DAY = (
-    "select (bid_at at time zone 'UTC')::date as day, count(*) as bids from {{ ref('stg_bids') }} group by 1"
-)
+BIDS_BY_DAY = "select (bid_at at time zone 'UTC')::date as day, count(*) as bids from {{ ref('stg_bids') }} group by 1"
 
 
 class TestForgottenFilters(_Shop):
@@ -207,7 +208,8 @@ class TestForgottenFilters(_Shop):
             # Half filtered: the sum of an order's items is not whole for the orders of other keys.
             "order_amounts.sql": touched(
                 "select order_id, sum(amount) as amount from {{ ref('stg_orders') }} as orders"
-                " left join (select * from {{ ref('stg_items') }} where not is_deleted and {{ is_touched('order_id') }})"
+                " left join (select * from {{ ref('stg_items') }} where not is_deleted"
+                " and {{ is_touched('order_id') }})"
                 " as items using (order_id) group by order_id",
                 unique("order_id"),
             ),
@@ -233,7 +235,9 @@ class TestForgottenFilters(_Shop):
             "update {schema}.bids set _load_id = {load} where bid_id = 11",
         )
         build(*models)
-        assert project.run_sql("select sum(bids)::int from {schema}.bids_by_day", fetch="one") == (90,)
+        assert project.run_sql("select sum(bids)::int from {schema}.bids_by_day", fetch="one") == (
+            90,
+        )
         assert_like_full_refresh(project, *models)
         # What an increment gives twice is refused, as the first build would have.
         assert "more than once" in failure("two_per_day")
@@ -253,12 +257,18 @@ class TestForgottenFilters(_Shop):
         assert len(project.run_sql(index, fetch="all")) == 1
 
     def test_h1_a_key_without_value_is_refused(self, project: Any) -> None:
-        change(project, "update {schema}.bids set bid_at = null, _load_id = {load} where bid_id in (1, 2)")
+        change(
+            project,
+            "update {schema}.bids set bid_at = null, _load_id = {load} where bid_id in (1, 2)",
+        )
         build("stg_bids")
         # Its computed row is there, as the import is not filtered; a filtered one shows in the next full build.
         for options in ((), ("--full-refresh",)):
             assert "1 rows have no value in one of day" in failure("bids_by_day", *options)
-        change(project, "update {schema}.bids set bid_at = '2026-01-03', _load_id = {load} where bid_at is null")
+        change(
+            project,
+            "update {schema}.bids set bid_at = '2026-01-03', _load_id = {load} where bid_at is null",
+        )
 
 
 class TestInputs(_Shop):
@@ -272,7 +282,10 @@ class TestInputs(_Shop):
             " from {{ ref('fct_orders') }} as orders"
             " left join {{ ref('fct_items') }} as items using (order_id, day) group by orders.day"
         )
-        reads_vendors = "select item_id, rate from {{ ref('fct_items') }} join {{ ref('stg_vendors') }} using (vendor_id)"
+        reads_vendors = (
+            "select item_id, rate from {{ ref('fct_items') }}"
+            " join {{ ref('stg_vendors') }} using (vendor_id)"
+        )
 
         def vendors(rule: str) -> str:
             return f"meta={{'touched_by': {{'stg_vendors': {rule}}}}}"
@@ -343,3 +356,235 @@ class TestInputs(_Shop):
         assert "touched_by names stg_vendors, which the model does not read" in failure("unread")
         assert "touched_by.stg_vendors has columns; it takes column" in failure("unknown_rule")
         assert "which is not what its rows are known by (order_id)" in failure("not_its_key")
+
+
+LONG = "a_name_that_says_at_length_what_its_rows_are_by_order_x1"
+
+
+class TestNames(_Shop):
+    """H5: names that are put together are one each, whatever the length of their parts."""
+
+    @pytest.fixture(scope="class")
+    def models(self) -> dict[str, str]:
+        counted = (
+            "select order_id, count(distinct item_id) as lines, count(distinct entry_id) as entries"
+            " from {{ ref('stg_items') }} as items full join {{ ref('stg_entries') }} as entries using (order_id)"
+            " where not coalesce(items.is_deleted, false) group by order_id"
+        )
+        twins = {
+            f"{'tables_that_are_built_anew_at_the_same_moment_as_their_twin_' + end}.sql": text
+            for end in ("1", "2")
+            for text in [
+                "{{ config(materialized='table') }} select " + end + " as n, pg_sleep(0.2)::text"
+            ]
+        }
+        umlauts = "ä" * 24 + "_bytes"  # 54 bytes, 30 characters
+        return self.staged() | twins | {
+            "stg_entries.sql": staging("items", "item_id as entry_id, order_id"),
+            f"{LONG}.sql": touched(
+                counted, unique("order_id"),
+                "meta={'touched_by': {'stg_entries': {'column': 'order_id', 'row_id': 'entry_id'}}}",
+            ),
+            f"{umlauts}.sql": touched(
+                "select order_id, count(*) as lines from {{ ref('stg_items') }} where not is_deleted group by order_id",
+                unique("order_id"),
+            ),
+            f"months_{LONG[:56]}.sql": "{{ config(materialized='partitioned', unique_key='bid_id',"
+            " partition_by={'column': 'day', 'step': 'month'}) }} "
+            "select bid_id, bid_at::date as day from {{ ref('stg_bids') }}",
+        }  # fmt: skip
+
+    def test_h5_long_names_never_meet(self, project: Any) -> None:
+        assert len(LONG) == 56
+        umlauts = "ä" * 24 + "_bytes"
+        names = (LONG, umlauts, f"months_{LONG}", "tables_that_are_built*")
+        build("stg_items", "stg_entries", "stg_bids", *names)
+        change(
+            project, "update {schema}.items set order_id = 7, _load_id = {load} where item_id = 1"
+        )
+        build(*names)
+        for name in (LONG, f'"{umlauts}"'):
+            found = project.run_sql(
+                f"select order_id, lines from {{schema}}.{name} where order_id in (2, 7)",
+                fetch="all",
+            )
+            assert sorted(found) == [(2, 2), (7, 4)]
+        kept = project.run_sql(
+            "select relname from pg_class join pg_namespace n on n.oid = relnamespace"
+            " where nspname like '%model_state' and relkind = 'r' and relname ~ '^(a_name|ä)'",
+            fetch="all",
+        )
+        assert len(kept) == 3  # the row keys of two inputs, and of one
+        assert max(len(name.encode()) for (name,) in kept) <= 63
+        twin = "tables_that_are_built_anew_at_the_same_moment_as_their_twin_"
+        for end in (1, 2):
+            assert project.run_sql(f"select n from {{schema}}.{twin}{end}", fetch="one") == (end,)
+
+
+class TestTooLong(_Shop):
+    """H5: a name that PostgreSQL would cut."""
+
+    @pytest.fixture(scope="class")
+    def models(self) -> dict[str, str]:
+        return {"schema.yml": self.yaml(()), f"{'ö' * 32}.sql": "select 1 as n"}
+
+    def test_h5_a_name_of_more_than_63_bytes_is_refused(self, project: Any) -> None:
+        with pytest.raises(
+            CompilationError, match=r"model ö{32}: its name in the warehouse, ö{32}, has 64 bytes"
+        ):
+            build("ö" * 32)
+
+
+class TestTypesAndClocks(_Shop):
+    """H3 and H4: a snapshot and what is made from it, when types grow and clocks step back."""
+
+    @pytest.fixture(scope="class")
+    def snapshots(self) -> dict[str, str]:
+        text = {
+            "name": "vendors_snapshot",
+            "relation": "ref('stg_vendors')",
+            "config": {
+                "unique_key": "vendor_id",
+                "strategy": "load",
+                "dbt_valid_to_current": "'9999-12-31 00:00:00+00'::timestamptz",
+            },
+        }
+        return {"snapshots.yml": json.dumps({"snapshots": [text]})}
+
+    @pytest.fixture(scope="class")
+    def models(self) -> dict[str, str]:
+        def contract(name: str, *columns: tuple[str, str]) -> dict[str, Any]:
+            return {
+                "name": name,
+                "config": {"contract": {"enforced": True}},
+                "columns": [{"name": column, "data_type": kind} for column, kind in columns],
+            }
+
+        yaml = json.loads(self.yaml())
+        for model in yaml["models"]:
+            if model["name"] in ("stg_vendors", "stg_items"):
+                model["data_tests"] = ["casts_lose_nothing"]
+        rate = ("rate", "numeric(6, 4)")
+        yaml["models"] += [
+            contract("rates", ("vendor_id", "integer"), rate),
+            contract("rates_table", ("vendor_id", "integer"), rate),
+            contract("rates_by_month", ("vendor_id", "integer"), ("day", "date"), rate),
+            contract("moments", ("bid_id", "integer"), ("bid_at", "timestamp(0) with time zone")),
+        ]
+        current = "from {{ ref('vendors_snapshot') }} where dbt_valid_to > '9999-01-01'"
+        return self.staged() | {
+            "schema.yml": json.dumps(yaml),
+            "stg_vendors.sql": staging("vendors", "vendor_id, rate, _loaded_at"),
+            "stg_items.sql": staging("items", "item_id, order_id, vendor_id, amount::integer as amount"),
+            "rates.sql": touched(f"select vendor_id, rate {current}", unique("vendor_id"), FAIL),
+            "rates_table.sql": f"{{{{ config(materialized='table') }}}} select vendor_id, rate {current}",
+            "rates_by_month.sql": "{{ config(materialized='partitioned', unique_key='vendor_id',"
+            " partition_by={'column': 'day', 'step': 'month'}) }}"
+            f" select vendor_id, '2026-01-01'::date as day, rate {current}",
+            "moments.sql": touched(
+                "select bid_id, bid_at from {{ ref('stg_bids') }} where not is_deleted", unique("bid_id"), FAIL
+            ),
+            # No contract: the column follows.
+            "half_rates.sql": touched(
+                "select vendor_id, rate from {{ ref('stg_vendors') }} where not is_deleted", unique("vendor_id")
+            ),
+        }  # fmt: skip
+
+    def test_h4_a_change_counts_whatever_the_clock_says(self, project: Any) -> None:
+        build("stg_vendors", "vendors_snapshot", "rates")
+        for ahead, rate in (("1 hour", 0.25), ("0 hours", 0.3), ("-1 hour", 0.35)):
+            change(
+                project,
+                f"update {{schema}}.vendors set rate = {rate}, _loaded_at = now() + interval '{ahead}',"
+                " _load_id = {load} where vendor_id = 1",
+            )
+            build("vendors_snapshot", "rates")
+            found = project.run_sql(
+                "select rate::float from {schema}.rates where vendor_id = 1", fetch="one"
+            )
+            assert found == (rate,)
+        versions = project.run_sql(
+            "select rate::float, dbt_valid_from < dbt_valid_to,"
+            " dbt_valid_from > lag(dbt_valid_from) over (order by _load_id),"
+            " dbt_valid_to = lead(dbt_valid_from) over (order by _load_id)"
+            " from {schema}.vendors_snapshot where vendor_id = 1 order by _load_id",
+            fetch="all",
+        )
+        assert versions == [
+            (0.1, True, None, True), (0.25, True, True, True), (0.3, True, True, True), (0.35, True, True, None),
+        ]  # fmt: skip
+
+    def test_h3_wider_values_are_kept_or_refused(self, project: Any) -> None:
+        models = ("rates", "rates_table", "rates_by_month", "moments", "half_rates")
+        build("stg_vendors", "stg_bids", "vendors_snapshot", *models)
+        project.run_sql(
+            "drop view if exists {schema}.stg_vendors, {schema}.stg_items cascade;"
+            " alter table {schema}.vendors alter rate type numeric(8, 6)"
+        )
+        change(
+            project,
+            "update {schema}.vendors set rate = 0.123456, _load_id = {load} where vendor_id = 2",
+            "update {schema}.bids set bid_at = '2026-01-02 03:04:05.6+00', _load_id = {load} where bid_id = 1",
+        )
+        build("stg_vendors", "vendors_snapshot", "half_rates")
+        for table in ("vendors_snapshot", "half_rates"):
+            found = project.run_sql(
+                f"select max(rate)::text from {{schema}}.{table} where rate::text like '0.1234%'",
+                fetch="one",
+            )
+            assert found == ("0.123456",)
+        for model, options in (
+            ("rates", ()), ("rates", ("--full-refresh",)), ("rates_table", ()),
+            ("rates_by_month", ()), ("rates_by_month", ("--full-refresh",)),
+        ):  # fmt: skip
+            assert f"0.123456 does not fit {model}.rate, which is numeric(6" in failure(
+                model, *options
+            )
+        for options in ((), ("--full-refresh",)):
+            assert "does not fit moments.bid_at, which is timestamp(0)" in failure(
+                "moments", *options
+            )
+
+    def test_h3_a_cast_in_staging_that_has_become_narrow_is_found(self, project: Any) -> None:
+        build("stg_items")
+        change(
+            project, "update {schema}.items set amount = 4.5, _load_id = {load} where item_id = 3"
+        )
+        results = run_dbt(
+            ["test", "--select", "stg_items,test_name:casts_lose_nothing"], expect_pass=False
+        )
+        assert [r.failures for r in results if r.status == "fail"] == [1]
+
+
+class TestCasts(_Shop):
+    """H3: a cast that rounds before anything can look."""
+
+    @pytest.fixture(scope="class")
+    def models(self) -> dict[str, str]:
+        return {
+            "schema.yml": self.yaml(()),
+            "rounded.sql": "select 0.123456::numeric (5, 4) as rate",
+        }
+
+    def test_h3_a_cast_to_a_size_is_refused(self, project: Any) -> None:
+        with pytest.raises(
+            CompilationError, match=r"rounded: ::numeric .5….* cuts values without a word"
+        ):
+            build("rounded")
+
+    def test_h3_which_types_hold_which(self, project: Any) -> None:
+        pairs = {
+            ("numeric(8,6)", "numeric(6,4)"): True, ("numeric(8,6)", "numeric(8,4)"): False,
+            ("numeric", "numeric(6,4)"): True, ("numeric(6,4)", "numeric"): False,
+            ("numeric(6,2)", "smallint"): False, ("numeric(7,2)", "smallint"): True,
+            ("bigint", "integer"): True, ("integer", "bigint"): False, ("double precision", "bigint"): False,
+            ("character varying(9)", "character varying(8)"): True, ("text", "character varying(8)"): True,
+            ("character varying(8)", "text"): False, ("real", "double precision"): False,
+            ("timestamp(3) with time zone", "timestamp(0) with time zone"): True,
+            ("timestamp(0) with time zone", "timestamp with time zone"): False,
+            ("timestamp without time zone", "date"): True, ("date", "timestamp without time zone"): False,
+            ("integer[]", "integer"): False, ("bigint[]", "integer[]"): True, ("text", "uuid"): True,
+        }  # fmt: skip
+        expressions = ", ".join(f"type_holds('{wide}', '{narrow}')" for wide, narrow in pairs)
+        done = run_dbt(["show", "--inline", "select $${{ [" + expressions + "] }}$$ as found"])
+        assert done.results[0].agate_table.rows[0][0] == str(list(pairs.values()))

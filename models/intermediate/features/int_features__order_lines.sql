@@ -45,7 +45,7 @@ final as (
 
         -- numerics
         order_items.quantity,
-        (order_items.quantity * order_items.unit_price_amount)::numeric(18, 2) as item_amount,
+        order_items.quantity * order_items.unit_price_amount as item_amount,
 
         -- timestamps
         orders.ordered_at,

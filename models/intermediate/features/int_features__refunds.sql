@@ -58,7 +58,7 @@ final as (
         payments.currency_code,
 
         -- numerics
-        payments.payment_amount::numeric(18, 2) as refunded_amount,
+        payments.payment_amount as refunded_amount,
 
         -- timestamps
         coalesce(earlier_refunds.refunded_at, payments.updated_at) as refunded_at,

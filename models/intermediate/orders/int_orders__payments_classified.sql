@@ -13,10 +13,10 @@ select
     -- numerics
     payments.payment_amount,
     case
-        when payment_statuses.is_money_received then payments.payment_amount else 0
+        when payment_statuses.is_money_received then payments.payment_amount else 0.00
     end as received_amount,
     case
-        when payment_statuses.is_money_returned then payments.payment_amount else 0
+        when payment_statuses.is_money_returned then payments.payment_amount else 0.00
     end as refunded_amount,
 
     -- booleans

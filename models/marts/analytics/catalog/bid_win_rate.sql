@@ -62,7 +62,7 @@ final as (
         decided_bid_count,
         won_bid_count,
         withdrawn_bid_count,
-        won_amount::numeric(18, 2) as won_amount,
+        won_amount,
         round(100.0 * won_bid_count / nullif(decided_bid_count, 0), 2) as win_rate_pct,
         round(100.0 * bid_share, 2) as average_bid_pct,
         round(100.0 * won_bid_share, 2) as average_won_bid_pct,

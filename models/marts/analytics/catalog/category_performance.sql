@@ -26,10 +26,10 @@ final as (
         -- numerics
         count(*) as order_line_count,
         sum(order_items.quantity)::bigint as sold_quantity,
-        sum(order_items.item_amount)::numeric(18, 2) as gross_amount,
+        sum(order_items.item_amount) as gross_amount,
         coalesce(
             sum(order_items.item_amount) filter (where order_items.order_status = 'refunded'), 0
-        )::numeric(18, 2) as refunded_amount,
+        ) as refunded_amount,
 
         -- dates
         date_trunc('month', order_items.order_date::timestamp)::date as month_start_date

@@ -129,7 +129,7 @@ final as (
         currency_code,
 
         -- numerics
-        price_amount::numeric(18, 2) as price_amount,
+        price_amount,
         version_number,
 
         -- booleans

@@ -99,7 +99,7 @@ final as (
         state_code,
 
         -- numerics
-        commission_rate::numeric(5, 4) as commission_rate,
+        commission_rate,
         version_number,
 
         -- booleans

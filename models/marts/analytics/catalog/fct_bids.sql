@@ -66,8 +66,8 @@ final as (
         bids.currency_code,
 
         -- numerics
-        bids.bid_amount::numeric(18, 2) as bid_amount,
-        products.price_amount::numeric(18, 2) as product_price_amount,
+        bids.bid_amount,
+        products.price_amount as product_price_amount,
 
         -- booleans
         bids.bid_status = 'won' as is_won,

@@ -85,7 +85,7 @@ final as (
         end as age_band,
 
         -- numerics
-        aged.price_amount::numeric(18, 2) as price_amount,
+        aged.price_amount,
         aged.age_days,
         coalesce(activity_per_listing.view_count, 0) as view_count,
         coalesce(activity_per_listing.bid_count, 0) as bid_count,

@@ -43,10 +43,10 @@ final as (
         -- numerics
         count(*) as order_count,
         sum(item_count)::bigint as item_count,
-        sum(order_amount)::numeric(18, 2) as gross_amount,
-        sum(refunded_amount)::numeric(18, 2) as refunded_amount,
-        (sum(order_amount) - sum(refunded_amount))::numeric(18, 2) as net_amount,
-        avg(order_amount)::numeric(18, 2) as average_order_amount,
+        sum(order_amount) as gross_amount,
+        sum(refunded_amount) as refunded_amount,
+        sum(order_amount) - sum(refunded_amount) as net_amount,
+        round(avg(order_amount), 2) as average_order_amount,
 
         -- dates
         min(order_date) as first_order_date,

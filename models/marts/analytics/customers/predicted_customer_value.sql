@@ -191,11 +191,11 @@ final as (
         days_since_last_order,
         recency_band,
         frequency_band,
-        net_amount::numeric(18, 2) as net_amount,
-        expected_order_count::numeric(18, 4) as expected_order_count,
-        (expected_order_count * net_amount / order_count)::numeric(18, 2) as expected_net_amount,
-        net_amount::numeric(18, 2)
-        + (expected_order_count * net_amount / order_count)::numeric(18, 2)
+        net_amount,
+        round(expected_order_count, 4) as expected_order_count,
+        round(expected_order_count * net_amount / order_count, 2) as expected_net_amount,
+        net_amount
+        + round(expected_order_count * net_amount / order_count, 2)
             as predicted_lifetime_amount,
 
         -- dates

@@ -29,7 +29,7 @@ final as (
 
         -- numerics
         count(*) as order_count,
-        sum(orders.order_amount - orders.refunded_amount)::numeric(18, 2) as net_amount,
+        sum(orders.order_amount - orders.refunded_amount) as net_amount,
 
         -- dates
         date_trunc('month', orders.order_date::timestamp)::date as month_start_date

@@ -44,8 +44,8 @@ orders_per_day as (
         currency_code,
         count(*) as order_count,
         count(*) filter (where is_revenue) as revenue_order_count,
-        coalesce(sum(order_amount) filter (where is_revenue), 0) as gross_amount,
-        coalesce(sum(refunded_amount) filter (where is_revenue), 0) as refunded_amount
+        coalesce(sum(order_amount) filter (where is_revenue), 0.00) as gross_amount,
+        coalesce(sum(refunded_amount) filter (where is_revenue), 0.00) as refunded_amount
     from orders
     group by
         order_date,
@@ -76,11 +76,10 @@ final as (
         -- numerics
         orders_per_day.order_count,
         orders_per_day.revenue_order_count,
-        orders_per_day.gross_amount::numeric(18, 2) as gross_amount,
-        orders_per_day.refunded_amount::numeric(18, 2) as refunded_amount,
-        (orders_per_day.gross_amount - orders_per_day.refunded_amount)::numeric(18, 2)
-            as net_amount,
-        coalesce(commission_per_day.commission_amount, 0)::numeric(18, 2) as commission_amount,
+        orders_per_day.gross_amount,
+        orders_per_day.refunded_amount,
+        orders_per_day.gross_amount - orders_per_day.refunded_amount as net_amount,
+        coalesce(commission_per_day.commission_amount, 0.00) as commission_amount,
 
         -- dates
         orders_per_day.order_date

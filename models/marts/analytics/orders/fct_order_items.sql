@@ -79,10 +79,10 @@ final as (
 
         -- numerics
         items.quantity,
-        items.unit_price_amount::numeric(18, 2) as unit_price_amount,
-        items.item_amount::numeric(18, 2) as item_amount,
-        coalesce(vendors.commission_rate, 0)::numeric(5, 4) as commission_rate,
-        (items.item_amount * coalesce(vendors.commission_rate, 0))::numeric(18, 2)
+        items.unit_price_amount,
+        items.item_amount,
+        coalesce(vendors.commission_rate, 0.0000) as commission_rate,
+        round(items.item_amount * coalesce(vendors.commission_rate, 0), 2)
             as commission_amount,
 
         -- booleans

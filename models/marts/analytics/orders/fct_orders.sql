@@ -108,13 +108,13 @@ amounts as (
         payments_per_order.first_paid_at,
         payments_per_order.last_paid_at,
         coalesce(items_per_order.item_count, 0) as item_count,
-        coalesce(items_per_order.items_amount, 0) as items_amount,
-        coalesce(items_per_order.items_amount, 0)
+        coalesce(items_per_order.items_amount, 0.00) as items_amount,
+        coalesce(items_per_order.items_amount, 0.00)
         + orders.shipping_amount
         - orders.discount_amount as order_amount,
         coalesce(payments_per_order.payment_count, 0) as payment_count,
-        coalesce(payments_per_order.paid_amount, 0) as paid_amount,
-        coalesce(payments_per_order.refunded_amount, 0) as refunded_amount
+        coalesce(payments_per_order.paid_amount, 0.00) as paid_amount,
+        coalesce(payments_per_order.refunded_amount, 0.00) as refunded_amount
     from orders
     left join items_per_order
         on orders.order_id = items_per_order.order_id
@@ -138,12 +138,12 @@ final as (
         -- numerics
         amounts.item_count,
         amounts.payment_count,
-        amounts.items_amount::numeric(18, 2) as items_amount,
-        amounts.shipping_amount::numeric(18, 2) as shipping_amount,
-        amounts.discount_amount::numeric(18, 2) as discount_amount,
-        amounts.order_amount::numeric(18, 2) as order_amount,
-        amounts.paid_amount::numeric(18, 2) as paid_amount,
-        amounts.refunded_amount::numeric(18, 2) as refunded_amount,
+        amounts.items_amount,
+        amounts.shipping_amount,
+        amounts.discount_amount,
+        amounts.order_amount,
+        amounts.paid_amount,
+        amounts.refunded_amount,
 
         -- booleans
         coalesce(order_statuses.is_revenue, false) as is_revenue,

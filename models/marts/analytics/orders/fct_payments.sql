@@ -64,9 +64,9 @@ final as (
         payments.currency_code,
 
         -- numerics
-        payments.payment_amount::numeric(18, 2) as payment_amount,
-        payments.received_amount::numeric(18, 2) as received_amount,
-        payments.refunded_amount::numeric(18, 2) as refunded_amount,
+        payments.payment_amount,
+        payments.received_amount,
+        payments.refunded_amount,
 
         -- booleans
         orders.order_id is not null as has_order,

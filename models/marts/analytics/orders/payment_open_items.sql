@@ -88,11 +88,11 @@ final as (
         end as item_kind,
 
         -- numerics
-        expected_amount::numeric(18, 2) as expected_amount,
-        paid_amount::numeric(18, 2) as paid_amount,
-        refunded_amount::numeric(18, 2) as refunded_amount,
-        (paid_amount - refunded_amount)::numeric(18, 2) as kept_amount,
-        (paid_amount - refunded_amount - expected_amount)::numeric(18, 2) as difference_amount,
+        expected_amount,
+        paid_amount,
+        refunded_amount,
+        paid_amount - refunded_amount as kept_amount,
+        paid_amount - refunded_amount - expected_amount as difference_amount,
 
         -- dates
         opened_date

@@ -25,7 +25,7 @@ orders_per_month as (
         currency_code,
         date_trunc('month', order_date::timestamp)::date as month_start_date,
         count(*) as order_count,
-        sum(case when is_revenue and order_status <> 'refunded' then order_amount else 0 end)
+        sum(case when is_revenue and order_status <> 'refunded' then order_amount else 0.00 end)
             as expected_amount,
         sum(paid_amount) as paid_amount,
         sum(refunded_amount) as refunded_amount
@@ -123,11 +123,11 @@ combined as (
         coalesce(open_items_per_month.orderless_count, 0) as orderless_count,
         coalesce(open_items_per_month.other_currency_count, 0) as other_currency_count,
         coalesce(open_items_per_month.open_order_count, 0) as open_order_count,
-        coalesce(orders_per_month.expected_amount, 0) as expected_amount,
-        coalesce(orders_per_month.paid_amount, 0)
-        + coalesce(uncounted_per_month.paid_amount, 0) as paid_amount,
-        coalesce(orders_per_month.refunded_amount, 0)
-        + coalesce(uncounted_per_month.refunded_amount, 0) as refunded_amount
+        coalesce(orders_per_month.expected_amount, 0.00) as expected_amount,
+        coalesce(orders_per_month.paid_amount, 0.00)
+        + coalesce(uncounted_per_month.paid_amount, 0.00) as paid_amount,
+        coalesce(orders_per_month.refunded_amount, 0.00)
+        + coalesce(uncounted_per_month.refunded_amount, 0.00) as refunded_amount
     from months
     left join orders_per_month
         on
@@ -160,11 +160,11 @@ final as (
         paid_not_due_order_count,
         orderless_count,
         other_currency_count,
-        expected_amount::numeric(18, 2) as expected_amount,
-        paid_amount::numeric(18, 2) as paid_amount,
-        refunded_amount::numeric(18, 2) as refunded_amount,
-        (paid_amount - refunded_amount)::numeric(18, 2) as kept_amount,
-        (paid_amount - refunded_amount - expected_amount)::numeric(18, 2) as difference_amount,
+        expected_amount,
+        paid_amount,
+        refunded_amount,
+        paid_amount - refunded_amount as kept_amount,
+        paid_amount - refunded_amount - expected_amount as difference_amount,
         round(100.0 * (order_count - open_order_count) / nullif(order_count, 0), 2)
             as balanced_pct,
 

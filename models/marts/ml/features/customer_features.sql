@@ -270,10 +270,10 @@ final as (
         coalesce(orders_per_customer.order_count_90d, 0) as order_count_90d,
         coalesce(orders_per_customer.order_count_365d, 0) as order_count_365d,
         coalesce(orders_per_customer.item_count_365d, 0) as item_count_365d,
-        coalesce(amounts_per_customer.items_amount_90d, 0)::numeric(18, 2) as items_amount_90d,
-        coalesce(amounts_per_customer.items_amount_365d, 0)::numeric(18, 2)
+        coalesce(amounts_per_customer.items_amount_90d, 0.00) as items_amount_90d,
+        coalesce(amounts_per_customer.items_amount_365d, 0.00)
             as items_amount_365d,
-        amounts_per_customer.average_items_amount_365d::numeric(18, 2)
+        round(amounts_per_customer.average_items_amount_365d, 2)
             as average_items_amount_365d,
         coalesce(refunds_per_customer.refund_count_365d, 0) as refund_count_365d,
         coalesce(bids_per_customer.bid_count_90d, 0) as bid_count_90d,

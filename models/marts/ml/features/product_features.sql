@@ -201,7 +201,7 @@ final as (
         due.currency_code,
 
         -- numerics
-        due.price_amount::numeric(18, 2) as price_amount,
+        due.price_amount,
         coalesce(sales_per_product.order_line_count_30d, 0) as order_line_count_30d,
         coalesce(sales_per_product.order_line_count_90d, 0) as order_line_count_90d,
         coalesce(sales_per_product.sold_quantity_90d, 0) as sold_quantity_90d,
@@ -209,7 +209,7 @@ final as (
         coalesce(bids_per_product.bid_count_30d, 0) as bid_count_30d,
         coalesce(bids_per_product.bid_count_90d, 0) as bid_count_90d,
         coalesce(bids_per_product.bidder_count_90d, 0) as bidder_count_90d,
-        bids_per_product.highest_bid_amount_90d::numeric(18, 2) as highest_bid_amount_90d,
+        bids_per_product.highest_bid_amount_90d,
         coalesce(reviews_per_product.review_count, 0) as review_count,
         coalesce(views_per_product.view_count_7d, 0) as view_count_7d,
         coalesce(views_per_product.view_count_30d, 0) as view_count_30d,
