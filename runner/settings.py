@@ -24,6 +24,8 @@ CLIENT_CHECK = "client_connection_check_interval"
 CLIENT_CHECK_MS = 500
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 MAX_PORT = 65535
+# The warehouse's password as dbt gets it: for its profile only, and never in a log of its own.
+DBT_PASSWORD = "DBT_ENV_SECRET_HAVEN_WAREHOUSE_PASSWORD"  # noqa: S105 (a name)
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,7 @@ class Settings:
             port=int(port),
             user=value("USER"),
             # Without one, libpq asks ~/.pgpass or the server's other ways to log in.
-            password=value("PASSWORD", ""),
+            password=value("PASSWORD", self.values.get(DBT_PASSWORD, "")),
             dbname=value("DBNAME"),
             sslmode=sslmode,
         )
@@ -119,19 +121,34 @@ class Settings:
         Raises ConfigError if the warehouse's settings are missing or wrong.
         """
         env = {**os.environ, **self.values, **self.connection("warehouse").as_env()}
-        # A role of its own for dbt, which may then neither write raw nor ops; it never needs the masks' secret.
+        # A role of its own for dbt, which may then neither write raw nor ops.
         for name in ("USER", "PASSWORD"):
             env[f"HAVEN_WAREHOUSE_{name}"] = env.get(
                 f"HAVEN_TRANSFORMER_{name}", env[f"HAVEN_WAREHOUSE_{name}"]
             )
-        env.pop("HAVEN_MASK_SECRET", None)
+        profiles = self.project_dir / "profiles.yml"
+        if not profiles.is_file():
+            profiles = Path(env.setdefault("DBT_PROFILES_DIR", str(self.home))) / "profiles.yml"
+        # Any model, of a package too, can read a variable and show it; of those with this prefix dbt keeps them away.
+        password = env["HAVEN_WAREHOUSE_PASSWORD"]
+        env = {name: value for name, value in env.items() if not _is_kept_from_dbt(name)}
+        env[DBT_PASSWORD] = password
+        if profiles.is_file() and DBT_PASSWORD not in profiles.read_text(encoding="utf-8"):
+            env["HAVEN_WAREHOUSE_PASSWORD"] = (
+                password  # a profile of one's own that asks for this one
+            )
         env["HAVEN_TARGET"] = self.target
-        if not (self.project_dir / "profiles.yml").is_file():
-            env.setdefault("DBT_PROFILES_DIR", str(self.home))
         # Sessions of every client start in UTC, so that a date never depends on the machine.
         env.setdefault("PGTZ", "UTC")
         env["PGOPTIONS"] = with_client_check(env.get("PGOPTIONS", ""))
         return env
+
+
+def _is_kept_from_dbt(name: str) -> bool:
+    """Return whether dbt and other children have no need of a variable: the source's, other logins', secrets."""
+    return name.startswith(("HAVEN_SOURCE_", "HAVEN_TRANSFORMER_", "HAVEN_MASK_")) or (
+        re.fullmatch(r"PGPASSWORD|HAVEN_.*(PASSWORD|SECRET|TOKEN).*", name) is not None
+    )
 
 
 def with_client_check(options: str) -> str:

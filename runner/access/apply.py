@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from importlib import resources
 
 from psycopg2.extensions import connection as PgConnection
@@ -31,6 +32,8 @@ def apply_roles(
         f"Masking and row security (roles.sql {hashlib.sha256(text.encode()).hexdigest()[:12]})."
     )
     with session, session.cursor() as cursor:
+        # Whoever may make schemas can make functions, too: names mean PostgreSQL's own.
+        cursor.execute("set search_path to pg_catalog, pg_temp")
         cursor.execute("select obj_description(to_regnamespace('privacy'), 'pg_namespace')")
         if only_if_changed and cursor.fetchone() == (comment,):
             return
@@ -38,4 +41,10 @@ def apply_roles(
         cursor.execute(text)
         cursor.execute("comment on schema privacy is %s", (comment,))
         if secret:
-            cursor.execute("select privacy.set_hash_key(%s)", (secret,))
+            # What is copied is in no log and no pg_stat_activity, as a statement and its parameters may be.
+            cursor.execute("create temporary table haven_secret (secret text) on commit drop")
+            quoted = '"{}"'.format(secret.replace('"', '""'))
+            cursor.copy_expert(
+                "copy pg_temp.haven_secret from stdin (format csv)", io.StringIO(quoted)
+            )
+            cursor.execute("select privacy.set_hash_key(secret) from pg_temp.haven_secret")

@@ -2,6 +2,8 @@
 -- `haven access` or plain psql:  haven access --print | psql
 -- The roles are groups without login: `create role ann login in role haven_analyst`. The loader and the transformer
 -- own what they make, so log in as themselves: `alter role haven_loader login password '…'`.
+set search_path to pg_catalog, pg_temp;
+
 do $$
 declare
     role_name text;
@@ -152,6 +154,31 @@ alter default privileges for role haven_loader grant select on tables to haven_t
 
 -- What masking and row security need, owned by whoever runs this file: neither the transformer nor a reader can see
 -- the key of the hash, and nobody but the operator can say which vendor a login is.
+do $$
+declare
+    stranger text;
+begin
+    -- Who may make schemas could have made this one before, and would go on to own what is put in it.
+    select string_agg(distinct found.owner::regrole::text, ', ') into stranger
+    from (
+        select nspowner as owner, oid as schema_id from pg_namespace
+        union all
+        select relowner, relnamespace from pg_class
+        union all
+        select proowner, pronamespace from pg_proc
+    ) as found
+    inner join pg_roles on found.owner = pg_roles.oid
+    where found.schema_id = to_regnamespace('privacy')
+        and (
+            pg_roles.rolname in ('haven_loader', 'haven_transformer')
+            or not (pg_roles.rolsuper or pg_has_role(pg_roles.oid, 'usage'))
+        );
+    if stranger is not null then
+        raise exception 'the schema privacy, or something in it, belongs to %', stranger
+            using hint = 'look at it, drop it, then run this again';
+    end if;
+end
+$$;
 create schema if not exists privacy;
 revoke all on schema privacy from public;
 grant usage on schema privacy to haven_transformer;
@@ -213,3 +240,83 @@ revoke all on privacy.vendor_logins from public;
 grant select on privacy.vendor_logins to haven_transformer;
 comment on table privacy.vendor_logins is
 'Which vendors a login may see in the schema vendor. The operator fills it.';
+
+-- What has drifted: rights that somebody gave to readers, or to everyone, beyond what this file and dbt's +grants give.
+-- Other roles, such as those of single people, are left alone.
+do $$
+declare
+    found record;
+begin
+    for found in
+        select format('alter role %I nosuperuser nocreatedb nocreaterole noreplication nobypassrls', rolname) as statement
+        from pg_roles
+        where rolname in ('haven_loader', 'haven_transformer', 'haven_analyst', 'haven_ml', 'haven_vendor')
+            and (rolsuper or rolcreatedb or rolcreaterole or rolreplication or rolbypassrls)
+        union all
+        select format('revoke %I from %I', granted.rolname, member.rolname)
+        from pg_auth_members
+        inner join pg_roles as granted on pg_auth_members.roleid = granted.oid
+        inner join pg_roles as member on pg_auth_members.member = member.oid
+        where member.rolname in ('haven_analyst', 'haven_ml', 'haven_vendor')
+    loop
+        execute found.statement;
+    end loop;
+    for found in
+        with readers as (
+            select oid, rolname::text as name from pg_roles where rolname in ('haven_analyst', 'haven_ml', 'haven_vendor')
+            union all
+            select 0, 'public'
+        ),
+        theirs (name, schema) as (
+            values
+            ('haven_analyst', 'analytics'), ('haven_analyst', 'reference'), ('haven_analyst', 'quality'),
+            ('haven_ml', 'ml'), ('haven_ml', 'reference'), ('haven_vendor', 'vendor')
+        ),
+        schemas as (
+            select oid, nspname, nspacl from pg_namespace
+            where nspowner in ('haven_loader'::regrole, 'haven_transformer'::regrole)
+                or nspname in ('privacy', 'public')
+        ),
+        granted as (
+            select
+                schemas.nspname as schema, format('schema %I', schemas.nspname) as thing, null::name as column_name,
+                'USAGE' as usual, acl.grantee, acl.privilege_type
+            from schemas
+            cross join lateral aclexplode(schemas.nspacl) as acl
+            where schemas.nspname <> 'public'
+            union all
+            select schemas.nspname, pg_class.oid::regclass::text, null, 'SELECT', acl.grantee, acl.privilege_type
+            from schemas
+            inner join pg_class on schemas.oid = pg_class.relnamespace
+            cross join lateral aclexplode(pg_class.relacl) as acl
+            where pg_class.relkind in ('r', 'p', 'v', 'm', 'f')
+            union all
+            select
+                schemas.nspname, pg_class.oid::regclass::text, pg_attribute.attname, 'SELECT', acl.grantee,
+                acl.privilege_type
+            from schemas
+            inner join pg_class on schemas.oid = pg_class.relnamespace
+            inner join pg_attribute on pg_class.oid = pg_attribute.attrelid
+            cross join lateral aclexplode(pg_attribute.attacl) as acl
+        )
+        select
+            granted.thing, readers.name as reader,
+            granted.privilege_type || coalesce(' (' || quote_ident(granted.column_name) || ')', '') as privilege
+        from granted
+        inner join readers on granted.grantee = readers.oid
+        left join theirs on readers.name = theirs.name and granted.schema = theirs.schema
+        where theirs.name is null or granted.privilege_type <> granted.usual
+    loop
+        execute format('revoke %s on %s from %s cascade', found.privilege, found.thing, found.reader);
+    end loop;
+    for found in
+        select pg_proc.oid::regprocedure::text as name
+        from pg_proc
+        inner join pg_namespace on pg_proc.pronamespace = pg_namespace.oid
+        cross join lateral aclexplode(coalesce(pg_proc.proacl, acldefault('f', pg_proc.proowner))) as acl
+        where pg_namespace.nspowner in ('haven_loader'::regrole, 'haven_transformer'::regrole) and acl.grantee = 0
+    loop
+        execute format('revoke execute on routine %s from public', found.name);
+    end loop;
+end
+$$;

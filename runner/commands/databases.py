@@ -12,7 +12,7 @@ import typer
 
 from runner import embedded
 from runner.embedded import place
-from runner.settings import find_home, load_settings, with_client_check
+from runner.settings import DBT_PASSWORD, find_home, load_settings, with_client_check
 
 
 def up() -> None:
@@ -63,8 +63,11 @@ def env(
     exports["DBT_PROFILES_DIR"] = str(settings.home)
     exports["DBT_PROJECT_DIR"] = str(settings.project_dir)
     exports["DBT_SEND_ANONYMOUS_USAGE_STATS"] = "false"
+    exports[DBT_PASSWORD] = exports.pop("HAVEN_WAREHOUSE_PASSWORD")
     if settings.values.get("HAVEN_SOURCE_HOST"):
         exports |= settings.connection("source").as_env()
+        # `haven` itself knows it; what else is started from this shell has no need of it.
+        del exports["HAVEN_SOURCE_PASSWORD"]
     chosen = settings.connection("source" if side == "source" else "warehouse")
     exports |= {
         "PGHOST": chosen.host,

@@ -21,7 +21,7 @@ from runner.report.pages import render
 from runner.report.problems import problems_of, read_summary
 from runner.report.result import ReportResult
 from runner.report.validation import write_validation
-from runner.settings import target_folder
+from runner.settings import DBT_PASSWORD, target_folder
 
 # In the order of the landing page: name, file, title, what it is.
 REPORTS = {
@@ -115,7 +115,7 @@ def _make(
         try:
             return ReportResult(name, title, "written", path, maker(path))
         except (HavenError, OSError) as error:
-            password = env.get("HAVEN_WAREHOUSE_PASSWORD", "")
+            password = env.get(DBT_PASSWORD) or env.get("HAVEN_WAREHOUSE_PASSWORD", "")
             reason = mask_text(str(error), (password,) if password else ())
             status: Any = "failed"
     else:

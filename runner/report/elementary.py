@@ -41,7 +41,7 @@ elementary:
       host: "{{ env_var('HAVEN_WAREHOUSE_HOST') }}"
       port: "{{ env_var('HAVEN_WAREHOUSE_PORT', '5432') | as_number }}"
       user: "{{ env_var('HAVEN_WAREHOUSE_USER') }}"
-      password: "{{ env_var('HAVEN_WAREHOUSE_PASSWORD') }}"
+      password: "{{ env_var('HAVEN_WAREHOUSE_PASSWORD', env_var('DBT_ENV_SECRET_HAVEN_WAREHOUSE_PASSWORD', '')) }}"
       dbname: "{{ env_var('HAVEN_WAREHOUSE_DBNAME') }}"
       sslmode: "{{ env_var('HAVEN_WAREHOUSE_SSLMODE', 'prefer') }}"
       schema: "{{ env_var('HAVEN_EDR_SCHEMA') }}"

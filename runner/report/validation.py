@@ -20,6 +20,7 @@ from runner.report.masking import mask_text, pii_rules
 from runner.report.pages import render
 from runner.report.problems import problems_of, read_summary
 from runner.report.samples import Sample, read_samples
+from runner.settings import DBT_PASSWORD
 
 SCHEMA_VERSION = "1.1"
 _LOAD_COUNTS = ("read", "inserted", "updated", "unchanged", "deleted", "rejected")
@@ -37,7 +38,7 @@ def write_validation(target_dir: Path, reports_dir: Path, env: Mapping[str, str]
     manifest = load_manifest(target_dir)
     run = load_run_results(target_dir, manifest)
     checks = checks_of(manifest, run, load_freshness(target_dir, manifest))
-    password = env.get("HAVEN_WAREHOUSE_PASSWORD", "")
+    password = env.get(DBT_PASSWORD) or env.get("HAVEN_WAREHOUSE_PASSWORD", "")
     secrets = (password,) if password else ()
     summary = read_summary(target_dir / "haven" / "run_summary.json")
     made = document(

@@ -389,6 +389,7 @@ def test_env_lets_plain_clients_connect(shop: Project) -> None:
     script = shop.haven("env").out
     assert f"export PGDATABASE={shop.warehouse.dbname}" in script
     assert f"export HAVEN_SOURCE_DBNAME={shop.source.dbname}" in script
+    assert "HAVEN_SOURCE_PASSWORD" not in script
     source = shop.haven("env", "--psql", "source").out
     assert f"export PGDATABASE={shop.source.dbname}" in source
 

@@ -95,6 +95,9 @@ sources:
     config: {{meta: {{load: {{source_schema: erp}}}}}}
     tables:
       - name: suppliers
+        config:
+          meta:
+            shown: "{{{{ env_var('HAVEN_SOURCE_PASSWORD', '-') ~ env_var('HAVEN_WAREHOUSE_PASSWORD', '-') }}}}"
 """
 
 
@@ -184,8 +187,8 @@ def town(cluster_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
             for key in keys:
                 rows(session, f"insert into shop.{kind} values (%s, %s)", key, f"Name of {key}")
     project.haven("load")
-    project.dbt("run")
     manifest = json.loads((folder / "target" / "manifest.json").read_text())
+    project.dbt("run")
     yield Town(project, manifest)
     made.drop_all()
 
@@ -500,3 +503,8 @@ def test_p5_code_of_a_tables_owner_never_runs_with_the_operators_rights(town: To
     assert "could not be searched" in tasks and "hostile.viewed" in tasks
     town.ask("alter table ops.erasures owner to current_user; drop trigger a on ops.erasures")
     town.ask("drop schema hostile cascade; drop owned by hostile; drop role hostile")
+
+
+def test_p10_what_dbt_reads_of_the_project_cannot_show_a_password(town: Town) -> None:
+    """The YAML of the suppliers asks for both; `haven load` let dbt parse it."""
+    assert town.manifest["sources"]["source.town.erp.suppliers"]["config"]["meta"]["shown"] == "--"

@@ -23,6 +23,7 @@ from runner.access.apply import apply_roles
 from runner.connect import connect
 from runner.erase.places import person_of
 from runner.errors import ConfigError
+from runner.settings import DBT_PASSWORD, load_settings
 
 PASSWORD = "only-for-this-test"
 SECRET = "a-secret-of-this-module"
@@ -71,7 +72,8 @@ class Guarded:
         """Build what these tests look at as the transformer; a failing test of the project fails here."""
         self.project.dbt(
             "build", "--indirect-selection", "empty", "--select", *MODELS, "resource_type:seed",
-            "no_personal_data_is_readable", "readers_only_read_what_is_theirs", *args,
+            "no_personal_data_is_readable", "readers_only_read_what_is_theirs",
+            "contacts_single_nobody_out", "customer_contacts,test_type:unit", *args,
             **self.as_role("haven_transformer"),
         )  # fmt: skip
 
@@ -250,11 +252,114 @@ def test_masks_are_keyed_and_the_key_is_nowhere_to_be_read(guarded: Guarded) -> 
         "where customer_id = %s",
         PERSON,
     )
-    assert found == [(wanted, "z***@unique.example", "Z. Q.", "***43")]
+    # Nobody else has these: the unit tests of the model show what larger groups see.
+    assert found == [(wanted, None, None, None)]
     for path in (guarded.project.path / "target").rglob("*"):
         if path.is_file():
             text = path.read_text(encoding="utf-8", errors="ignore")
             assert SECRET not in text and key.hex() not in text, path
+
+
+def test_p6_no_plan_of_a_vendor_tells_of_others(guarded: Guarded) -> None:
+    """Estimates and costs are the same for any vendor, and for ten times the rows of others."""
+    _, other = guarded.vendors
+    predicates = (
+        "where vendor_id = {}", "where vendor_id <> {}", "where vendor_id > {} order by ordered_at",
+        "where vendor_id in ({}, 999999)", "where ordered_at < '2026-01-01' and vendor_id = {}",
+        "where item_amount > {}",
+        "as one inner join vendor.vendor_order_items as two using (vendor_id) where vendor_id = {}",
+        "where currency_code = 'EUR' or 1 / (vendor_id - {}) = 1",
+    )  # fmt: skip
+
+    def plans(vendor: int) -> list[str]:
+        with closing(guarded.session("test_shop")) as session:
+            return [
+                "\n".join(
+                    str(line).replace(f"{vendor}", "N")
+                    for (line,) in rows(
+                        session,
+                        "explain select * from vendor.vendor_order_items " + text.format(vendor),
+                    )
+                )
+                for text in predicates
+            ]
+
+    before = plans(100000 + other)
+    assert "analytics" not in str(before) and "fct_order_items" not in str(before)
+    guarded.rows("create table public.kept as select * from analytics.fct_order_items")
+    guarded.rows(
+        "insert into analytics.fct_order_items select (jsonb_populate_record(items, jsonb_build_object("
+        "'order_item_id', items.order_item_id + 1000000 * copies))).* from analytics.fct_order_items as items "
+        "cross join generate_series(1, 9) as copies where vendor_id = %s",
+        other,
+    )
+    guarded.rows("update analytics.fct_order_items set vendor_id = %s", 100000 + other)
+    guarded.rows("analyze analytics.fct_order_items")
+    assert plans(100000 + other) == before
+    with closing(guarded.session("test_shop")) as session:
+        # An error would tell that the other vendor has rows.
+        assert (
+            rows(
+                session,
+                "select 1 / (vendor_id - %s) from vendor.vendor_order_items",
+                100000 + other,
+            )
+            == []
+        )
+        assert rows(session, "select * from pg_stats where schemaname = 'analytics'") == []
+    guarded.rows("truncate analytics.fct_order_items")
+    guarded.rows("insert into analytics.fct_order_items select * from public.kept")
+    guarded.rows("drop table public.kept; analyze analytics.fct_order_items")
+
+
+def test_p10_the_secret_of_masks_is_in_no_statement(guarded: Guarded, cluster_home: Path) -> None:
+    """With all statements logged, as they are and as parameters; source and masks' secret are not for dbt."""
+    project = guarded.project
+    secret = 'zap"pa, and\\ "all"'
+    guarded.rows(f"alter database {project.warehouse.dbname} set log_statement = 'all'")
+    project.haven("access", HAVEN_MASK_SECRET=secret)
+    guarded.rows(f"alter database {project.warehouse.dbname} reset log_statement")
+    key = hashlib.sha256(secret.encode()).digest()
+    wanted = hmac.new(key, b"x", hashlib.sha256).hexdigest()
+    assert guarded.rows("select privacy.pseudonym('x')") == [(wanted,)]
+    (log,) = Path(
+        json.loads((cluster_home / ".haven" / "connections.json").read_text())["data_root"]
+    ).glob("warehouse/server.log")
+    text = log.read_text(errors="replace")
+    assert "privacy.set_hash_key" in text and "zap" not in text and key.hex() not in text
+    project.haven("access", HAVEN_MASK_SECRET=SECRET)
+
+    environ = {
+        **project.source.as_env(), **project.warehouse.as_env(), **guarded.as_role("haven_loader"),
+        "HAVEN_MASK_SECRET": SECRET, "HAVEN_HOME": str(project.path), "PGPASSWORD": "x", "HAVEN_ALERT_TOKEN": "y",
+    }  # fmt: skip
+    child = load_settings(project.path, environ).child_env()
+    assert child[DBT_PASSWORD] == PASSWORD
+    hidden = {name for name in environ if "PASSWORD" in name or "SECRET" in name or "TOKEN" in name}
+    assert not (hidden | set(project.source.as_env())) & set(child)
+
+
+def test_p7_rights_that_drifted_are_taken_back(guarded: Guarded) -> None:
+    """Roles, memberships, schemas, tables, columns, functions; a schema that somebody else made is refused."""
+    for statement in (
+        "grant usage on schema raw to haven_analyst", "grant select on raw.customers to public",
+        "grant select (email) on staging.stg_clutter_haven__customers to haven_ml",
+        "grant delete on analytics.dim_customers to haven_analyst", "grant all on schema analytics to haven_analyst",
+        "grant pg_read_all_data to haven_vendor", "alter role haven_ml createdb",
+        "grant usage on schema privacy to haven_ml",
+        "grant create on schema public to public", "grant execute on all functions in schema ops to public",
+    ):  # fmt: skip
+        guarded.rows(statement)
+    guarded.project.haven("access", HAVEN_MASK_SECRET=SECRET)
+    answers = {door: refusal(guarded, *door) for door in (*OPEN, *SHUT)}
+    assert {door for door, why in answers.items() if why is None} == set(OPEN)
+    assert guarded.rows("select rolname from pg_roles where rolname like 'haven%%' and (rolcreatedb or "
+                        "pg_has_role(rolname, 'pg_read_all_data', 'member')) and not rolsuper", ) == []  # fmt: skip
+    guarded.rows("create function privacy.trap() returns int language sql as 'select 1'")
+    guarded.rows("alter function privacy.trap() owner to haven_transformer")
+    done = guarded.project.haven("access", expect=1)
+    assert "the schema privacy, or something in it, belongs to haven_transformer" in done.err
+    guarded.rows("drop function privacy.trap()")
 
 
 def test_p11_a_planted_column_is_found_by_mark_name_and_value_whoever_may_read_it(

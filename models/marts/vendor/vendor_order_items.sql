@@ -1,31 +1,22 @@
-{{ config(post_hook='alter view {{ this }} set (security_barrier = true)') }}
 {#- Who asks is session_user, the login: neither `set role` nor a setting changes it. The operator
     says in privacy.vendor_logins which vendors a login may see; without that table (`haven access`),
-    and in what a developer builds, nobody sees anything. -#}
-{% set has_logins = execute and run_query(
-    "select exists (select from pg_catalog.pg_class inner join pg_catalog.pg_namespace "
-    ~ "on pg_class.relnamespace = pg_namespace.oid where pg_namespace.nspname = 'privacy' "
-    ~ "and pg_class.relname = 'vendor_logins' and has_schema_privilege(pg_namespace.oid, 'usage') "
-    ~ "and has_table_privilege(pg_class.oid, 'select'))"
-)[0][0] %}
+    and in what a developer builds, nobody sees anything. Their rows come out of a function, so that no plan tells of others' rows. -#}
+{{
+    config(
+        pre_hook="{{ create_rows_of_login(ref('fct_order_items'), 'vendor_id', 'privacy.vendor_logins') }}",
+        post_hook=[
+            'alter view {{ this }} set (security_barrier = true)',
+            '{{ drop_old_rows_of_login() }}',
+        ]
+    )
+}}
+-- depends_on: {{ ref('fct_order_items') }}
 
 with
 
 order_items as (
 
-    select * from {{ ref('fct_order_items') }}
-
-),
-
-logins as (
-
-    {% if has_logins %}
-        select vendor_id from privacy.vendor_logins
-        where login = session_user
-    {% else %}
-        select null::bigint as vendor_id
-        where false
-    {% endif %}
+    select * from {{ rows_of_login() }}()
 
 ),
 
@@ -33,27 +24,25 @@ final as (
 
     select
         -- ids
-        order_items.order_item_id,
-        order_items.order_id,
-        order_items.product_id,
-        order_items.vendor_id,
+        order_item_id,
+        order_id,
+        product_id,
+        vendor_id,
 
         -- strings
-        order_items.order_status,
-        order_items.currency_code,
+        order_status,
+        currency_code,
 
-        -- numerics
-        order_items.quantity,
-        order_items.unit_price_amount,
-        order_items.item_amount,
-        order_items.commission_rate,
-        order_items.commission_amount,
+        -- numerics: a function gives them back with any scale
+        quantity,
+        unit_price_amount::numeric(18, 2) as unit_price_amount,
+        item_amount::numeric(18, 2) as item_amount,
+        commission_rate::numeric(5, 4) as commission_rate,
+        commission_amount::numeric(18, 2) as commission_amount,
 
         -- timestamps
-        order_items.ordered_at
+        ordered_at
     from order_items
-    inner join logins
-        on order_items.vendor_id = logins.vendor_id
 
 )
 
