@@ -195,15 +195,12 @@ def town(cluster_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 def test_p3_a_key_is_the_same_person_in_every_spelling_of_its_type(town: Town) -> None:
     """Each spelling finds the first person of a kind and not the second; a whole load brings nobody back."""
-    keys = {}
     for kind, (_, (key, _), spellings) in KINDS.items():
-        hashes = {
-            town.erase(kind, spelling, is_dry_run=True).changed[f"raw_shop.{kind}"]
-            for spelling in (key, *spellings)
-        }
-        assert hashes == {1}, kind
-        keys[kind] = {town.erase(kind, spelling).key_hash for spelling in (*spellings, key)}
-    assert {kind: len(found) for kind, found in keys.items()} == dict.fromkeys(KINDS, 1)
+        first, *others = (*spellings, key)
+        done = town.erase(kind, first)
+        assert done.changed[f"raw_shop.{kind}"] == 1, kind
+        found = {town.erase(kind, spelling, is_dry_run=True).key_hash for spelling in others}
+        assert found <= {done.key_hash}, kind
     for kind, text in WRONG.items():
         with pytest.raises(ConfigError, match="is no key of a"):
             town.erase(kind, text)
@@ -324,7 +321,7 @@ def test_p1_what_others_wrote_about_a_person_becomes_a_task(town: Town) -> None:
     assert "raw_shop.customers: 1 row (key 304), email, of the source" in tasks
     assert "analytics.private: 1 row" in tasks and "analytics.seen: 1 row" in tasks
     texts = str(town.ask("select changed_rows::text, open_tasks::text from ops.erasures")).lower()
-    assert not any(text in texts for text in ("quux", "555"))
+    assert not any(text in texts for text in ("quux", "5559876", "559876"))
     # The texts are known no more, but what was found then is looked at again.
     again = "\n".join(town.erase("customer", "302").tasks)
     assert "raw_shop.reviews: 2 rows (key 302 | 304)" in again
