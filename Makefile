@@ -9,7 +9,7 @@ SCALE ?= 1
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-packages lint format holidays docs dictionary evaluate bench bench-peers crash histories interleavings selections clean
+.PHONY: help setup demo test test-packages lint format holidays docs dictionary evaluate bench bench-peers crash chaos histories interleavings selections clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +61,9 @@ bench-peers: $(STAMP) ## Install the other loaders that `make bench` compares wi
 
 crash: $(STAMP) ## Kill loads and servers at every point and at random, and check that nothing is lost (TRIALS=120 SEED=…)
 	@PYTHONPATH=tests/runner $(BIN)/python -m crash
+
+chaos: $(STAMP) ## Kill whole runs at random moments: nothing is left over, the next run puts all right (TRIALS=60 SEED=…)
+	@PYTHONPATH=tests/runner $(BIN)/python -m chaos
 
 histories: $(STAMP) ## Let random histories of changes, loads and builds happen; compare with full refreshes (HISTORIES=200 SEED=…)
 	@PYTHONPATH=tests/runner $(BIN)/python -m histories

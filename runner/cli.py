@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 import sys
 import time
@@ -67,12 +68,14 @@ app = typer.Typer(
     cls=_Commands,
     help="Load a PostgreSQL application database into a dbt warehouse, build it, test it, report on it.",
     epilog="Exit codes: 0 well, 1 data or quality failure, 2 usage or settings, "
-    "3 a database is unreachable, 75 another run holds the lock, 130 Ctrl-C, 143 SIGTERM.",
+    "3 a database is unreachable, 75 another run holds the lock, 129 closed terminal, 130 Ctrl-C, 143 SIGTERM.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
 
+# What a full disk or a folder of somebody else's says.
+_FILE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
 # A signal that comes twice within this time was sent twice by one sender (to a process and to its group).
 _SAME_SIGNAL_S = 1.0
 
@@ -83,6 +86,10 @@ class Interrupted(BaseException):
     def __init__(self, number: int) -> None:
         super().__init__(number)
         self.exit_code = 128 + number
+
+    def __str__(self) -> str:
+        """Return which signal it was."""
+        return f"stopped by {signal.Signals(self.exit_code - 128).name}"
 
 
 def _end_on_signals() -> None:
@@ -135,6 +142,14 @@ def main() -> None:
     except HavenError as error:
         log.error(f"error: {error}", exit_code=error.exit_code)
         sys.exit(error.exit_code)
+    except OSError as error:
+        if error.errno not in _FILE_ERRORS:
+            raise
+        log.error(
+            f"error: {error.filename or 'a file'} cannot be written or read: {error.strerror}",
+            exit_code=2,
+        )
+        sys.exit(2)
     except Interrupted as stopped:
         log.error(
             "stopped: nothing half-done was kept, the next run goes on from here",

@@ -75,6 +75,15 @@ _TRANSIENT = (
     "EOF detected",
     "Temporary failure in name resolution",
 )
+# What a statement says whose connection broke meanwhile.
+_BROKEN = (
+    "terminating connection",
+    "connection already closed",
+    "could not receive data from server",
+    "could not send data to server",
+    "SSL connection has been closed",
+    "the connection is lost",
+)
 
 
 def connect(target: Connection, *, application_name: str = "haven") -> PgConnection:
@@ -227,6 +236,11 @@ def is_connection_error(error: Exception) -> bool:
     )
 
 
+def is_connection_message(text: str) -> bool:
+    """Return whether the text of an error, dbt's say, tells that a connection broke or could not be made."""
+    return any(sign in text for sign in (*_TRANSIENT, *_BROKEN))
+
+
 @contextmanager
 def explained() -> Iterator[None]:
     """Turn a failed statement of the block into the error the command line shows."""
@@ -244,6 +258,11 @@ _ADVICE = (
         "",
         "another session held the table for longer than HAVEN_LOCK_TIMEOUT allows; see who in "
         "pg_stat_activity, then load it again",
+    ),
+    (
+        psycopg2.errors.DeadlockDetected,
+        "",
+        "another session and this one waited for each other; nothing was kept, so run it again",
     ),
     (
         psycopg2.errors.DiskFull,

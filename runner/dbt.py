@@ -23,7 +23,7 @@ _MESSAGE_LINES = 40
 # Settings that say where and how to work, never what the project is.
 _NOT_PARSED = (
     "HAVEN_SOURCE_", "HAVEN_WAREHOUSE_", "HAVEN_TRANSFORMER_", "HAVEN_MASK_", "HAVEN_HOME",
-    "HAVEN_RETRIES", "HAVEN_LOCK_TIMEOUT", "HAVEN_THREADS",
+    "HAVEN_RETRIES", "HAVEN_LOCK_TIMEOUT", "HAVEN_THREADS", "HAVEN_BUILD_", "HAVEN_ELEMENTARY_",
 )  # fmt: skip
 
 

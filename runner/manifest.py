@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
 
 from runner import log
-from runner.artifacts.files import read_artifact
 from runner.dbt import dbt_message, mark_file, parsed_for, run_dbt
 from runner.errors import ConfigError
 from runner.misplaced import PLACE
@@ -15,6 +15,7 @@ from runner.settings import Settings
 
 # Folders whose files say nothing about the project.
 _SKIPPED = {"target", "logs", "node_modules", "tests", "docs", "__pycache__"}
+_SCHEMA = "manifest/v12.json"
 _PARSED = (".yml", ".yaml", ".sql", ".md", ".csv")
 
 
@@ -28,13 +29,16 @@ def read_manifest(settings: Settings) -> dict[str, Any]:
     """
     project, env = settings.project_dir, settings.child_env()
     path = settings.target_dir / "manifest.json"
-    if path.is_file() and path.stat().st_mtime >= _newest_change(project):
-        mark = mark_file(env, project)
-        if mark.is_file() and mark.read_text(encoding="utf-8") == parsed_for(env, project):
-            return read_artifact(path, "delete it and try again")
-        log.info("dbt parses the project, as it was last parsed elsewhere or with other settings")
+    found = _read(path)
+    if found is None:
+        why = "no manifest of it can be read"
+    elif path.stat().st_mtime < _newest_change(project):
+        why = "its files have changed"
+    elif not _is_marked(mark_file(env, project), parsed_for(env, project)):
+        why = "it was last parsed elsewhere or with other settings"
     else:
-        log.info("dbt parses the project, as its files have changed")
+        return found
+    log.info(f"dbt parses the project, as {why}")
     outcome = run_dbt(["parse", "--quiet"], project_dir=project, env=env)
     if outcome.returncode != 0:
         message = dbt_message(outcome.output, project)
@@ -43,7 +47,36 @@ def read_manifest(settings: Settings) -> dict[str, Any]:
         ):  # beside a source's name, where dbt allows no key of its own
             message += f"\n  `load` stands in the wrong place: {PLACE}"
         raise ConfigError(f"dbt cannot parse the project: {message}")
-    return read_artifact(path, "delete it and try again")
+    found = _read(path)
+    if found is None:
+        raise ConfigError(
+            f"dbt parse left no manifest that can be read in {path}: is dbt 1.11 used?"
+        )
+    return found
+
+
+def ensure_manifest(settings: Settings) -> None:
+    """Have dbt parse the project if the manifest of its last run cannot be read. Raises what `read_manifest` raises."""
+    path = settings.target_dir / "manifest.json"
+    if path.exists() and _read(path) is None:
+        read_manifest(settings)
+
+
+def _is_marked(mark: Path, parsed: str | None) -> bool:
+    try:
+        return mark.read_text(encoding="utf-8") == parsed
+    except (OSError, ValueError):
+        return False
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    """Return the manifest, None if it is missing or torn, or of another dbt: whoever wrote it may have been killed."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        is_ours = found["metadata"]["dbt_schema_version"].endswith(f"/{_SCHEMA}")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return dict(found) if is_ours else None
 
 
 def _newest_change(project: Path) -> float:

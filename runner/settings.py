@@ -78,6 +78,20 @@ class Settings:
         """Return the folder of dbt's artifacts and of the reports of this target."""
         return self.project_dir / target_folder({**os.environ, **self.values})
 
+    @property
+    def schema_prefix(self) -> str:
+        """Return what dbt puts before the names of schemas (macros/schemas): a developer's own are apart."""
+        return self.values.get("HAVEN_SCHEMA", "dev") + "_" if self.target == "dev" else ""
+
+    @property
+    def transformer(self) -> tuple[str, str]:
+        """Return user and password of dbt's login, which may be one that can neither write raw nor ops."""
+        own = self.connection("warehouse")
+        return (
+            self.values.get("HAVEN_TRANSFORMER_USER", own.user),
+            self.values.get("HAVEN_TRANSFORMER_PASSWORD", own.password),
+        )
+
     def connection(self, side: Side) -> Connection:
         """Return one side's connection. Raises ConfigError naming the variable that is missing or wrong."""
         prefix = f"HAVEN_{side.upper()}_"
@@ -122,15 +136,11 @@ class Settings:
         """
         env = {**os.environ, **self.values, **self.connection("warehouse").as_env()}
         # A role of its own for dbt, which may then neither write raw nor ops.
-        for name in ("USER", "PASSWORD"):
-            env[f"HAVEN_WAREHOUSE_{name}"] = env.get(
-                f"HAVEN_TRANSFORMER_{name}", env[f"HAVEN_WAREHOUSE_{name}"]
-            )
+        env["HAVEN_WAREHOUSE_USER"], password = self.transformer
         profiles = self.project_dir / "profiles.yml"
         if not profiles.is_file():
             profiles = Path(env.setdefault("DBT_PROFILES_DIR", str(self.home))) / "profiles.yml"
         # Any model, of a package too, can read a variable and show it; of those with this prefix dbt keeps them away.
-        password = env["HAVEN_WAREHOUSE_PASSWORD"]
         env = {name: value for name, value in env.items() if not _is_kept_from_dbt(name)}
         env[DBT_PASSWORD] = password
         if profiles.is_file() and DBT_PASSWORD not in profiles.read_text(encoding="utf-8"):
@@ -187,17 +197,31 @@ def state_file(home: Path) -> Path:
     return home / ".haven" / "connections.json"
 
 
+def state_copy(home: Path) -> Path:
+    """Return the path of that file's copy, for when it is damaged."""
+    return home / ".haven" / "connections.copy.json"
+
+
 def read_state(home: Path) -> dict[str, Any] | None:
-    """Return what `haven up` remembered, or None. Raises ConfigError if the file is damaged."""
+    """Return what `haven up` remembered, or None. Raises ConfigError if the file is damaged, and its copy too."""
     path = state_file(home)
-    if not path.is_file():
-        return None
-    try:
-        return cast(dict[str, Any], json.loads(path.read_text(encoding="utf-8")))
-    except ValueError as error:
+    is_damaged = False
+    for file in (path, state_copy(home)):
+        try:
+            found = json.loads(file.read_text(encoding="utf-8"))
+            if all(name in found for name in ("data_root", "source", "warehouse")):
+                return cast(dict[str, Any], found)
+            is_damaged = True
+        except FileNotFoundError:
+            continue
+        except (ValueError, TypeError):
+            is_damaged = True
+    if is_damaged:
         raise ConfigError(
-            f"{path.name} in .haven is damaged: run `haven down --delete`, then `haven up`"
-        ) from error
+            f"{path.name} in .haven and its copy are damaged: put them back from a backup, or stop the servers, "
+            "remove .haven, and start afresh with `haven up`"
+        )
+    return None
 
 
 def load_settings(

@@ -2,6 +2,7 @@
     one that passes leaves none of an earlier day behind. Elementary's own version of this one wraps the same:
     it stores what its anomaly tests found. -#}
 {% materialization test, default %}
+    {% do run_query(hold_build()) %}
     {% if elementary is defined and elementary.materialize_test is defined %}
         {{ return(elementary.materialize_test(run_test)) }}
     {% else %}

@@ -6,6 +6,7 @@ import hashlib
 import io
 from importlib import resources
 
+import psycopg2.errors
 from psycopg2.extensions import connection as PgConnection
 
 from runner.load.state import LOCK_SPACE
@@ -31,6 +32,18 @@ def apply_roles(
     comment = (
         f"Masking and row security (roles.sql {hashlib.sha256(text.encode()).hexdigest()[:12]})."
     )
+    for has_more in (True, True, False):
+        try:
+            _apply(session, text, comment, secret, only_if_changed=only_if_changed)
+            return
+        except psycopg2.errors.DeadlockDetected:  # with a reader or a maker of the same objects
+            if not has_more:
+                raise
+
+
+def _apply(
+    session: PgConnection, text: str, comment: str, secret: str | None, *, only_if_changed: bool
+) -> None:
     with session, session.cursor() as cursor:
         # Whoever may make schemas can make functions, too: names mean PostgreSQL's own.
         cursor.execute("set search_path to pg_catalog, pg_temp")

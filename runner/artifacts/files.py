@@ -1,8 +1,9 @@
-"""Opens one artifact file; every way it can be unusable becomes one clear line."""
+"""Reads one artifact file, in one clear line if it is unusable; writes files that are whole or not there."""
 
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,25 @@ def read_artifact(path: Path, hint: str) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise ConfigError(f"{path} is not a dbt artifact: {hint}")
     return document
+
+
+def write_whole(path: Path, text: str, *, mode: int = 0o666) -> None:
+    """Write `text` to `path` in one step: whoever is killed, or has no disk left, leaves what was there before.
+
+    Raises OSError.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    side = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with open(
+            side, "w", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, mode)
+        ) as out:
+            out.write(text)
+            out.flush()
+            os.fsync(out.fileno())
+        side.replace(path)
+    finally:
+        side.unlink(missing_ok=True)
 
 
 def unknown_shape(path: Path, error: Exception) -> ConfigError:

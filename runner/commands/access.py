@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 from typing import Annotated
 
 import typer
 
 from runner.access.apply import apply_roles, roles_sql
+from runner.build_claim import claimed_build
+from runner.commands.load import new_run_id
 from runner.connect import connect, explained
 from runner.settings import load_settings
 
@@ -25,6 +28,9 @@ def access(
         typer.echo(roles_sql())
         return
     settings = load_settings()
-    with closing(connect(settings.connection("warehouse"))) as session, explained():
+    # The shared schemas': a developer's have no rights of others.
+    shared = replace(settings, values={**settings.values, "HAVEN_TARGET": "prod"})
+    claim = claimed_build(shared, run_id=new_run_id(), command="access")
+    with closing(connect(settings.connection("warehouse"))) as session, claim, explained():
         apply_roles(session, settings.values.get("HAVEN_MASK_SECRET"))
     typer.echo("roles and rights are in place; quality.ops_access_rights lists them after a build")

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from runner.build_claim import claimed_build
 from runner.commands.load import new_run_id
 from runner.connect import connect, explained
 from runner.contract import raw_schemas, read_contract
@@ -40,13 +41,16 @@ def erase(
     plan = plan_of(manifest, kind)
     source, warehouse = settings.connection("source"), settings.connection("warehouse")
     run_id = new_run_id()
-    with recorded_run(
-        source,
-        warehouse,
-        run_id=run_id,
-        command="erase",
-        raw_schemas=raw_schemas(manifest),
-    ) as record:
+    with (
+        recorded_run(
+            source,
+            warehouse,
+            run_id=run_id,
+            command="erase",
+            raw_schemas=raw_schemas(manifest),
+        ) as record,
+        claimed_build(settings, run_id=run_id, command="erase"),
+    ):
         plan["is_folded"] = _folds_case(source, manifest, kind)
         name = f"haven erase {run_id}"
         with closing(connect(warehouse, application_name=name)) as session, explained():

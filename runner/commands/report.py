@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from runner.manifest import ensure_manifest
 from runner.report import REPORTS, ReportResult, build_reports
 from runner.settings import load_settings
 
@@ -30,6 +31,7 @@ def report(
     All are in target/reports; index.html there links them. Nothing is loaded, built or tested.
     """
     settings = load_settings(project_dir)
+    ensure_manifest(settings)
     results = build_reports(settings.project_dir, settings.child_env(), only)
     typer.echo(as_json_text(results) if as_json else as_text(results))
     raise typer.Exit(exit_code(results, only or ()))

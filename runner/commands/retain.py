@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from runner.build_claim import claimed_build
 from runner.commands.load import new_run_id
 from runner.connect import connect, explained
 from runner.contract import raw_schemas
@@ -33,13 +34,16 @@ def retain(
     source, warehouse = settings.connection("source"), settings.connection("warehouse")
     run_id = new_run_id()
     results = []
-    with recorded_run(
-        source,
-        warehouse,
-        run_id=run_id,
-        command="retain",
-        raw_schemas=raw_schemas(manifest),
-    ) as record:
+    with (
+        recorded_run(
+            source,
+            warehouse,
+            run_id=run_id,
+            command="retain",
+            raw_schemas=raw_schemas(manifest),
+        ) as record,
+        claimed_build(settings, run_id=run_id, command="retain"),
+    ):
         name = f"haven retain {run_id}"
         with closing(connect(warehouse, application_name=name)) as session, explained():
             for policy in policies:

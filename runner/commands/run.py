@@ -6,7 +6,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,14 +16,16 @@ import typer
 
 from runner import log
 from runner.artifacts import NodeResult, load_manifest
-from runner.commands.build import BAD, BuildOutcome, build
+from runner.artifacts.summary import read_summary, this_process, write_summary
+from runner.build_claim import claimed_build
+from runner.commands.build import BAD, BuildOutcome, BuildWishes, build
 from runner.commands.load import RETRY_NOW, load_project, load_request, new_run_id
 from runner.commands.load_display import exit_code, say_retry, show_outcomes
 from runner.commands.reconcile import brief, explain, remarks, say_done
 from runner.commands.reconcile import exit_code as reconcile_code
 from runner.contract import Contract, raw_schemas, read_contract
 from runner.errors import HavenError, LockedError
-from runner.load.outcome import TableOutcome
+from runner.load.outcome import LoadRequest, TableOutcome
 from runner.load.state import recorded_run
 from runner.manifest import read_manifest
 from runner.packages import ensure_packages
@@ -56,7 +58,7 @@ class _Summary:
         if self.error is not None:
             return self.error_code
         code = exit_code(self.loads) or reconcile_code(self.reconciliations)
-        if code == 0 and self.build is not None and self.build.returncode != 0:
+        if code == 0 and self.build and (self.build.returncode != 0 or self.build.problems):
             return 1
         return code
 
@@ -66,9 +68,11 @@ class _Summary:
         return {
             "run_id": self.run_id,
             "started_at": self.started_at,
-            "finished_at": _now(),
+            "finished_at": _now() if self.is_over else None,
             "status": ("failed" if self.code() else "ok") if self.is_over else "running",
+            "exit_code": self.code() if self.is_over else None,
             "error": self.error,
+            "process": this_process(),
             "packages": self.packages,
             "loads": [outcome.as_dict() for outcome in self.loads],
             "reconciliations": [brief(result) for result in self.reconciliations],
@@ -78,6 +82,7 @@ class _Summary:
             "warned": [r.name for r in build.named("warn")] if build else [],
             "failed": [r.name for r in build.named(*BAD)] if build else [],
             "causes": {r.name: cause(r) for r in build.named(*BAD)} if build else {},
+            "problems": list(build.problems) if build else [],
             "stale": self.stale,
             "reports": [asdict(r) | {"path": str(r.path or "")} for r in self.reports],
         }
@@ -108,56 +113,21 @@ def run(
     settings = load_settings(project_dir)
     summary = _Summary(run_id=new_run_id(), started_at=_now())
     with _told(settings, summary, with_pages=not no_reports, as_json=as_json):
-        source, warehouse = settings.connection("source"), settings.connection("warehouse")
+        wishes = replace(load_request(settings, workers=workers, retry_now=retry_now), full=full)
         packages = ensure_packages(settings.project_dir, say=log.info)
         summary.packages = packages.reason
         log.info(packages.reason, run_id=summary.run_id)
-        request = load_request(settings, workers=workers, retry_now=retry_now)
-        project = read_manifest(settings)
-        with recorded_run(
-            source,
-            warehouse,
-            run_id=summary.run_id,
-            command="run",
-            raw_schemas=raw_schemas(project),
-            retries=request.retries,
-            on_retry=say_retry,
-        ) as record:
-            _write(settings, summary)
-
-            def loaded(contract: Contract, snapshot: str) -> None:
-                # As of the load's own snapshot: rows that change meanwhile are no differences.
-                if not no_reconcile:
-                    log.info("comparing raw with the source", run_id=summary.run_id)
-                    summary.reconciliations = reconcile_tables(
-                        contract,
-                        source,
-                        warehouse,
-                        Wishes(snapshot=snapshot, workers=workers),
-                        run_id=summary.run_id,
-                        on_done=say_done,
-                    )
-
-            wishes = replace(request, full=full)
-            contract = read_contract(project, settings.project_dir)
-            summary.loads = load_project(settings, contract, wishes, run=record, on_loaded=loaded)
-            summary.build = build(
-                settings,
-                select or [],
-                exclude or [],
-                run_id=summary.run_id,
-                full_refresh=full_refresh,
-            )
-            manifest = load_manifest(settings.target_dir)
-            bad = [o.table for o in summary.loads if o.error]
-            summary.stale = {table: stale_models(manifest, table) for table in bad}
-            summary.is_over = True
-            _write(settings, summary)
-            if not no_reports:
-                log.info("writing reports", run_id=summary.run_id)
-                summary.reports = build_reports(settings.project_dir, settings.child_env())
-            record.is_ok = summary.code() == 0
-            record.summary = summary.as_dict()
+        _load_and_build(
+            settings,
+            summary,
+            wishes,
+            BuildWishes(tuple(select or ()), tuple(exclude or ()), full_refresh),
+            is_reconciled=not no_reconcile,
+        )
+        _write(settings, summary)
+        if not no_reports:
+            log.info("writing reports", run_id=summary.run_id)
+            summary.reports = build_reports(settings.project_dir, settings.child_env())
             _write(settings, summary)
     if as_json:
         typer.echo(json.dumps(summary.as_dict(), default=str))
@@ -166,22 +136,83 @@ def run(
     raise typer.Exit(summary.code())
 
 
+def _load_and_build(
+    settings: Settings,
+    summary: _Summary,
+    wishes: LoadRequest,
+    build_wishes: BuildWishes,
+    *,
+    is_reconciled: bool,
+) -> None:
+    """Load and compare, then build; others may load the source while this run builds, and nobody waits for reports."""
+    source, warehouse = settings.connection("source"), settings.connection("warehouse")
+    project = read_manifest(settings)
+
+    def loaded(contract: Contract, snapshot: str) -> None:
+        # As of the load's own snapshot: rows that change meanwhile are no differences.
+        if is_reconciled:
+            log.info("comparing raw with the source", run_id=summary.run_id)
+            summary.reconciliations = reconcile_tables(
+                contract,
+                source,
+                warehouse,
+                Wishes(snapshot=snapshot, workers=wishes.workers),
+                run_id=summary.run_id,
+                on_done=say_done,
+            )
+
+    with recorded_run(
+        source,
+        warehouse,
+        run_id=summary.run_id,
+        command="run",
+        raw_schemas=raw_schemas(project),
+        retries=wishes.retries,
+        on_retry=say_retry,
+    ) as record:
+        try:
+            contract = read_contract(project, settings.project_dir)
+            summary.loads = load_project(settings, contract, wishes, run=record, on_loaded=loaded)
+            # Where dbt takes no claim, the source's lock keeps two builds apart.
+            with claimed_build(
+                settings, run_id=summary.run_id, command="run", before_wait=record.release
+            ) as claim:
+                summary.build = build(settings, build_wishes, claim=claim)
+            manifest = load_manifest(settings.target_dir)
+            bad = [o.table for o in summary.loads if o.error]
+            summary.stale = {table: stale_models(manifest, table) for table in bad}
+            summary.is_over = True
+            record.is_ok = summary.code() == 0
+        finally:
+            record.summary = summary.as_dict() | {"status": "ok" if record.is_ok else "failed"}
+
+
 @contextmanager
 def _told(
     settings: Settings, summary: _Summary, *, with_pages: bool, as_json: bool
 ) -> Iterator[None]:
-    """Have run_summary.json and the pages say that the run failed and why, whatever it was that ended it."""
+    """Have run_summary.json and the pages say that it runs, and how it ended, whatever it was that ended it.
+
+    A run that is refused leaves the files of the one that is under way alone.
+    """
+    other = read_summary(settings.target_dir)
+    is_free = other is None or other.get("status") != "running"
+    if is_free:
+        _write(settings, summary)
     try:
         yield
-    except LockedError:
-        raise  # the files are those of the run that holds the lock
     except BaseException as error:
         is_known = isinstance(error, HavenError)
-        summary.error = str(error) if is_known else f"it was stopped ({type(error).__name__})"
+        summary.error = (
+            str(error) if is_known else f"it was stopped ({error or type(error).__name__})"
+        )
         summary.error_code = getattr(error, "exit_code", 1)
         summary.is_over = True
-        _write(settings, summary)
-        if is_known:
+        if isinstance(error, LockedError) and not is_free:
+            raise
+        with suppress(OSError):  # a full disk must not hide the error
+            _write(settings, summary)
+        if is_known and not isinstance(error, LockedError):
             if with_pages:
                 # What there is of settings: it may be these that are wrong.
                 env = {**os.environ, **settings.values}
@@ -204,11 +235,7 @@ def _now() -> str:
 
 
 def _write(settings: Settings, summary: _Summary) -> None:
-    path = settings.target_dir / "haven" / "run_summary.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_suffix(".new")
-    new.write_text(json.dumps(summary.as_dict(), indent=2, default=str), encoding="utf-8")
-    new.replace(path)
+    write_summary(settings.target_dir, summary.as_dict())
 
 
 def _show(settings: Settings, summary: _Summary) -> None:
@@ -233,6 +260,8 @@ def _show(settings: Settings, summary: _Summary) -> None:
         for source in build_outcome.freshness:
             if source.status in BAD:
                 _say_failed(f"freshness of {source.name}", source.message or source.criteria)
+        for problem in build_outcome.problems:
+            typer.echo(f"  FAILED   {problem}")
         for result in build_outcome.named("warn"):
             typer.echo(f"  warn     {result.name}: {result.failures or 0:,} rows")
         for result in build_outcome.named(*BAD):

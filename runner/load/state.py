@@ -115,6 +115,7 @@ class RunRecord:
     summary: dict[str, Any] = field(default_factory=dict)
     _session: PgConnection | None = None
     _has_begun: bool = False
+    _has_released: bool = False
     _one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
 
     def hold(self) -> None:
@@ -158,6 +159,8 @@ class RunRecord:
                     "and locks.pid <> pg_backend_pid()",
                     (LOCK_SPACE,),
                 )
+            if self._has_released:
+                return  # a session to write the run's end with
             lock_source(session, self.source, self.raw_schemas)
             with session, session.cursor() as cursor:
                 if self._has_begun:
@@ -166,13 +169,16 @@ class RunRecord:
                     self._begin(cursor)
 
     def _begin(self, cursor: PgCursor) -> None:
-        # Who holds the lock is alone: a run that still says so was killed.
+        # Who holds the lock loads alone: a run that still says that it loads was killed. One that builds has a lock.
         as_owner(
             cursor,
             "ops.runs",
             "update ops.runs set status = 'failed', finished_at = now() "
-            "where (source = %s or raw_schemas && %s::text[]) and status = 'running' and run_id <> %s",
-            (self.source.place, list(self.raw_schemas), self.run_id),
+            "where (source = %s or raw_schemas && %s::text[]) and status = 'running' and run_id <> %s "
+            "and (loading_from is not null or not exists ("
+            "select from pg_locks where locktype = 'advisory' and granted and classid::bigint = %s "
+            "and objid = (hashtext(runs.run_id)::bigint & 4294967295)))",
+            (self.source.place, list(self.raw_schemas), self.run_id, LOCK_SPACE),
         )
         as_owner(
             cursor,
@@ -182,6 +188,21 @@ class RunRecord:
             "on conflict do nothing",  # the answer to an earlier try's commit was lost
             (self.run_id, self.source.place, list(self.raw_schemas), self.command),
         )
+
+    def release(self) -> None:
+        """Let others load the source, while this run builds. Its row goes on, and a lock says that it lives.
+
+        No load of this run may come after this.
+        """
+        with self._one_at_a_time, suppress(psycopg2.Error):
+            if self._session is not None:
+                with self._session, self._session.cursor() as cursor:
+                    # Together: without a lock it would be taken for dead.
+                    cursor.execute(
+                        "select pg_advisory_unlock_all(), pg_advisory_lock_shared(%s, hashtext(%s))",
+                        (LOCK_SPACE, self.run_id),
+                    )
+            self._has_released = True
 
     def has_loaded(self) -> None:
         """Note that no load of this run will commit any more, so that models built from here on take all for read.
@@ -215,8 +236,13 @@ class RunRecord:
                     cursor,
                     "ops.runs",
                     "update ops.runs set status = %s, finished_at = clock_timestamp(), "
-                    "loading_from = null, summary = %s where run_id = %s and status = 'running'",
-                    ("ok" if self.is_ok else "failed", json.dumps(self.summary), self.run_id),
+                    "loading_from = null, summary = %s where run_id = %s and (status = 'running' or %s)",
+                    (
+                        "ok" if self.is_ok else "failed",
+                        json.dumps(self.summary),
+                        self.run_id,
+                        self._has_released,  # it may have been taken for dead while its lock's session was
+                    ),
                 )
             with session, session.cursor() as cursor:
                 # A backend outlives its client for a moment; the next run must not meet the lock.

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from runner.artifacts.files import write_whole
 from runner.profile.terminal import clip, distinct, origin, share
 
 _HEAD = """# Data dictionary
@@ -24,7 +25,7 @@ _MARKS = re.compile(r"[\\|*`\[\]]|(?<![^\W_])_|_(?![^\W_])")
 def write_dictionary(made: dict[str, Any], path: Path) -> None:
     """Write the dictionary of a profile's document to `path`. Tables that failed are left out, by name."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(dictionary(made), encoding="utf-8")
+    write_whole(path, dictionary(made))
 
 
 def dictionary(made: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.filesize import decimal
 
+from runner.artifacts.files import write_whole
 from runner.profile.terminal import clip, distinct, length, origin, share
 from runner.report.pages import render
 
@@ -28,7 +29,7 @@ def write_page(made: dict[str, Any], path: Path, *, project: str) -> None:
         share=share,
         size=decimal,
     )
-    path.write_text(page, encoding="utf-8")
+    write_whole(path, page)
 
 
 def bars(counts: list[int], *, width: int = 120, height: int = 28) -> list[dict[str, float]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -10,7 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from runner.artifacts import load_manifest
+from runner.artifacts.files import write_whole
+from runner.artifacts.summary import read_summary
 from runner.child import stop_all
+from runner.connect import is_connection_message
 from runner.errors import ConfigError, HavenError
 from runner.packages.project import OFFLINE_SUFFIX
 from runner.report.dag import write_dag
@@ -18,7 +22,7 @@ from runner.report.docs import write_docs
 from runner.report.elementary import installed_versions, why_not, write_elementary
 from runner.report.masking import mask_text
 from runner.report.pages import render
-from runner.report.problems import problems_of, read_summary
+from runner.report.problems import problems_of
 from runner.report.result import ReportResult
 from runner.report.validation import write_validation
 from runner.settings import DBT_PASSWORD, target_folder
@@ -30,6 +34,7 @@ REPORTS = {
     "dag": ("dag.svg", "Data flow", "Which model reads which, from source to exposure"),
     "elementary": ("elementary.html", "Elementary", "History of runs and tests, and anomalies"),
 }
+_AGAIN_S = 5.0
 # Linked from the landing page too, but made by a command of their own.
 OTHER_PAGES = {"profile": ("profile.html", "Profile", "What the source tables hold")}
 
@@ -113,7 +118,7 @@ def _make(
     path = reports / file
     if skip is None:
         try:
-            return ReportResult(name, title, "written", path, maker(path))
+            return ReportResult(name, title, "written", path, _made(maker, path))
         except (HavenError, OSError) as error:
             password = env.get(DBT_PASSWORD) or env.get("HAVEN_WAREHOUSE_PASSWORD", "")
             reason = mask_text(str(error), (password,) if password else ())
@@ -124,6 +129,17 @@ def _make(
     path.unlink(missing_ok=True)
     path.with_suffix(".json").unlink(missing_ok=True)
     return ReportResult(name, title, status, None, reason)
+
+
+def _made(maker: Callable[[Path], str], path: Path) -> str:
+    """Call `maker`, once more if its connection broke: a warehouse that restarts is back a little later."""
+    try:
+        return maker(path)
+    except HavenError as error:
+        if not is_connection_message(str(error)):
+            raise
+    time.sleep(_AGAIN_S)
+    return maker(path)
 
 
 def _write_index(
@@ -174,7 +190,7 @@ def _write_index(
         validation=validation,
         problems=_problems(target, validation),
     )
-    path.write_text(page, encoding="utf-8")
+    write_whole(path, page)
     return ReportResult("index", "All reports", "written", path, "links the reports")
 
 
@@ -191,10 +207,7 @@ def _problems(target: Path, validation: Mapping[str, Any] | None) -> list[dict[s
         manifest = load_manifest(target)
     except ConfigError:
         manifest = None
-    try:
-        summary = read_summary(target / "haven" / "run_summary.json")
-    except ConfigError as error:
-        return [{"kind": "run", "name": "of an unknown name", "message": str(error), "stale": []}]
+    summary = read_summary(target)
     return problems_of(summary, manifest, shown_run=validation["run"]["id"] if validation else None)
 
 

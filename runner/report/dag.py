@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from runner.artifacts import Manifest, Node
+from runner.artifacts.files import write_whole
 from runner.report.dag_svg import Box, draw
 from runner.report.layers import layer_of
 
@@ -37,7 +38,7 @@ def write_dag(manifest: Manifest, path: Path) -> int:
         for key, node in nodes.items()
     }
     picture = draw(boxes, edges, title=f"Data flow of {manifest.project_name}")
-    path.write_text(picture, encoding="utf-8")
+    write_whole(path, picture)
     return len(nodes)
 
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from runner.artifacts.files import write_whole
 from runner.dbt import run_dbt
 from runner.errors import DataError
 from runner.report.masking import mask_text
@@ -59,7 +60,7 @@ def write_docs(project_dir: Path, target_dir: Path, path: Path, env: Mapping[str
         document = json.loads((work / f"{part}.json").read_text(encoding="utf-8"))
         document = own_part(document) if part == "manifest" else document
         page = inline(page, part, document)
-    path.write_text(sealed(page), encoding="utf-8")
+    write_whole(path, sealed(page))
 
 
 def inline(page: str, part: str, document: Mapping[str, Any]) -> str:

@@ -15,6 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from runner.artifacts import Manifest
+from runner.artifacts.files import write_whole
 from runner.child import ChildTimeoutError, follow, killed_by
 from runner.errors import DataError
 from runner.packages.installed import read_installed
@@ -136,7 +137,7 @@ def write_elementary(
     if code != 0 or not made.is_file():
         reason = killed_by(code) or f"failed: {error_line(text)}"
         raise DataError(f"edr {reason} (see {work / 'edr-output.log'})")
-    path.write_text(sealed(made.read_text(encoding="utf-8")), encoding="utf-8")
+    write_whole(path, sealed(made.read_text(encoding="utf-8")))
 
 
 def edr_env(work: Path, env: Mapping[str, str], *, schema: str) -> dict[str, str]:

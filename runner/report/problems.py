@@ -5,28 +5,12 @@ It is read from run_summary.json, which the run writes as it goes on, so that it
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from runner.artifacts import Manifest
-from runner.errors import ConfigError
 from runner.report.layers import layer_of, layer_rank
 from runner.report.masking import mask_text
-
-
-def read_summary(path: Path) -> dict[str, Any] | None:
-    """Return the last `haven run`'s summary, or None if there was none. Raises ConfigError if it is no JSON object."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{path} cannot be read ({type(error).__name__}): delete it") from error
-    if not isinstance(found, dict):
-        raise ConfigError(f"{path} is not a run summary: delete it")
-    return found
 
 
 def problems_of(

@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from runner.artifacts import load_freshness, load_manifest, load_run_results
+from runner.artifacts.files import write_whole
+from runner.artifacts.summary import read_summary
 from runner.report.checks import STATUSES, Check, checks_of
 from runner.report.layers import layer_rank
 from runner.report.masking import mask_text, pii_rules
 from runner.report.pages import render
-from runner.report.problems import problems_of, read_summary
+from runner.report.problems import problems_of
 from runner.report.samples import Sample, read_samples
 from runner.settings import DBT_PASSWORD
 
@@ -40,7 +42,7 @@ def write_validation(target_dir: Path, reports_dir: Path, env: Mapping[str, str]
     checks = checks_of(manifest, run, load_freshness(target_dir, manifest))
     password = env.get(DBT_PASSWORD) or env.get("HAVEN_WAREHOUSE_PASSWORD", "")
     secrets = (password,) if password else ()
-    summary = read_summary(target_dir / "haven" / "run_summary.json")
+    summary = read_summary(target_dir)
     made = document(
         checks,
         problems=problems_of(summary, manifest, shown_run=run.run_id),
@@ -59,9 +61,9 @@ def write_validation(target_dir: Path, reports_dir: Path, env: Mapping[str, str]
         secrets=secrets,
     )
     text = json.dumps(made, indent=2, ensure_ascii=False, allow_nan=False)
-    (reports_dir / "validation.json").write_text(text + "\n", encoding="utf-8")
+    write_whole(reports_dir / "validation.json", text + "\n")
     page = render("validation.html.j2", report=made, sections=sections(made["checks"]))
-    (reports_dir / "validation.html").write_text(page, encoding="utf-8")
+    write_whole(reports_dir / "validation.html", page)
     return made
 
 

@@ -23,7 +23,7 @@ from runner import embedded
 from runner.connect import connect
 from runner.embedded import place
 from runner.errors import ConfigError, UnreachableError
-from runner.settings import Connection, load_settings, read_state, state_file
+from runner.settings import Connection, load_settings, read_state, state_copy, state_file
 
 
 @pytest.fixture
@@ -184,12 +184,16 @@ def test_a_server_that_does_not_start_says_why(home: Path) -> None:
     config.write_text(good)
 
 
-def test_a_damaged_state_file_is_named(home: Path) -> None:
-    embedded.up(home)
+def test_k1_a_damaged_state_file_is_read_from_its_copy(home: Path) -> None:
+    running = embedded.up(home)
     text = state_file(home).read_text()
-    state_file(home).write_text("{")
-    with pytest.raises(ConfigError, match=r"connections\.json in \.haven is damaged"):
+    for torn in ("", "{", "[]", text[:100]):
+        state_file(home).write_text(torn)
+        assert embedded.up(home) == running
+    state_copy(home).write_text("{")
+    with pytest.raises(ConfigError, match=r"connections\.json in \.haven and its copy are damaged"):
         embedded.status(home)
+    state_copy(home).unlink()
     state_file(home).write_text(text)
 
 

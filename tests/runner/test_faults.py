@@ -24,6 +24,7 @@ from typing import Any
 import psutil
 import psycopg2
 import pytest
+from chaos import shop as small
 from conftest import ROOT, Databases, Project, clean_environment, measured, rows
 
 from runner import embedded
@@ -957,6 +958,36 @@ def test_k2_ending_a_run_ends_dbt_and_its_query(
     if number != signal.SIGKILL:
         assert err.splitlines()[-1] == STOPPED
         assert shop.ask("warehouse", "select status from ops.runs") == [("failed",)]
+
+
+def test_k6_a_build_whose_warehouse_restarts_goes_on(servers: Servers, tmp_path: Path) -> None:
+    made = Databases(servers.home)
+    folder = small.make_project(tmp_path / "small")
+    project = Project(folder, made.create("source"), made.create("warehouse"))
+    small.fill(project)
+    small.pause(project, 600)
+    with started(project, "run", "--no-reports", "--json") as process:
+
+        def is_asleep() -> bool:
+            with closing(connect(project.warehouse)) as session:
+                query = "select from pg_stat_activity where query ~ 'pg_sleep..select' and pid <> pg_backend_pid()"
+                return bool(rows(session, query))
+
+        wait_for(lambda: process.poll() is not None or is_asleep(), within_s=240)
+        assert process.poll() is None, process.communicate()
+        servers.stop("warehouse", signal.SIGINT)
+        time.sleep(4)
+        servers.start()
+        small.pause(project, 0)
+        out, err = process.communicate(timeout=240)
+    assert process.returncode == 0, err
+    assert "lost the warehouse: what failed is run again when it answers" in err
+    summary = json.loads(out)
+    assert (summary["models"], summary["tests"]) == ({"success": 6}, {"pass": 4})
+    assert small.faults(project) == []
+    with closing(connect(project.warehouse)) as session:
+        assert rows(session, "select status from ops.runs") == [("ok",)]
+    made.drop_all()
 
 
 def test_a_run_that_waits_for_a_lock_can_be_stopped(shop: Shop, project: Project) -> None:

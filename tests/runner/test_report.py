@@ -405,14 +405,13 @@ def test_a_run_summary_with_missing_keys_is_read(
     assert all(table["rows_deleted"] is None for table in loads["tables"])
 
 
-@pytest.mark.parametrize("text", ["{half", "[]"])
-def test_a_garbled_run_summary_is_one_clear_line(tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize("text", ["", "{half", "[]"])
+def test_k1_a_torn_run_summary_is_none(tmp_path: Path, text: str) -> None:
     write_artifacts(tmp_path, [])
     (tmp_path / "haven").mkdir()
     (tmp_path / "haven" / "run_summary.json").write_text(text)
 
-    with pytest.raises(ConfigError, match=r"run_summary\.json .*delete it"):
-        validate(tmp_path)
+    assert validate(tmp_path)["loads"] is None
 
 
 def test_the_page_in_a_browser(
@@ -754,7 +753,9 @@ def test_edr_gets_a_profile_without_password_and_a_home_of_its_own(tmp_path: Pat
 )
 def test_b16_k9_a_failing_edr_is_one_clear_line(tmp_path: Path, body: str, reason: str) -> None:
     project = elementary_project(tmp_path)
-    env = fake_edr(tmp_path, body) | {"HAVEN_ELEMENTARY_TIMEOUT": "1"}
+    env = fake_edr(tmp_path, body)
+    if "sleep" in body:
+        env["HAVEN_ELEMENTARY_TIMEOUT"] = "1"
 
     result, _ = build_reports(project, env, ["elementary"])
 
