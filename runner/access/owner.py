@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import resources
 
 from psycopg2 import sql
@@ -16,7 +16,10 @@ def prepare_operator(cursor: PgCursor) -> None:
 
 
 def as_owner(
-    cursor: PgCursor, table: str, statement: str | sql.Composable, args: Sequence[object] = ()
+    cursor: PgCursor,
+    table: str,
+    statement: str | sql.Composable,
+    args: Sequence[object] | Mapping[str, object] = (),
 ) -> str | int | bool | None:
     """Run one statement as the owner of `table`; return the first value of a query, as JSON has it.
 

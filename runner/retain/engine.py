@@ -13,6 +13,7 @@ import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import connection as PgConnection
 
+from runner.access.owner import as_owner
 from runner.errors import ConfigError
 from runner.load.state import next_load_id
 from runner.retain.policy import Policy
@@ -57,13 +58,15 @@ def _cutoff(session: PgConnection, policy: Policy) -> str:
     """Return the cutoff as text: midnight (UTC), `keep` ago, and never behind an earlier one."""
     try:
         with session, session.cursor() as cursor:
-            cursor.execute(
-                "select greatest(date_trunc('day', now()) - %s::interval, "
-                "(select max(kept_from) from ops.retentions where schema_name = %s and table_name = %s and %s))"
-                "::text, %s::interval",
-                (policy.keep, policy.schema, policy.table, policy.is_raw, policy.purge_after),
+            return str(
+                as_owner(
+                    cursor,
+                    "ops.retentions",
+                    "select to_jsonb(greatest(date_trunc('day', now()) - %s::interval, (select max(kept_from) "
+                    "from ops.retentions where schema_name = %s and table_name = %s and %s))::text), %s::interval",
+                    (policy.keep, policy.schema, policy.table, policy.is_raw, policy.purge_after),
+                )
             )
-            return str(cursor.fetchone()[0])  # type: ignore[index]
     except psycopg2.DataError as error:
         raise ConfigError(
             f"retention of {policy.label}: {policy.keep!r} or {policy.purge_after!r} is no span of time"
@@ -91,8 +94,8 @@ def _conditions(policy: Policy, kept_from: str) -> tuple[sql.Composed, sql.Compo
 
 def _count(session: PgConnection, policy: Policy, where: sql.Composed) -> int:
     with session, session.cursor() as cursor:
-        cursor.execute(sql.SQL("select count(*) from {} where {}").format(policy.name, where))
-        return int(cursor.fetchone()[0])  # type: ignore[index]
+        query = sql.SQL("select to_jsonb(count(*)) from {} where {}").format(policy.name, where)
+        return int(as_owner(cursor, policy.name.as_string(cursor), query) or 0)
 
 
 def _in_batches(
@@ -106,14 +109,15 @@ def _in_batches(
             )
             if is_marking:
                 # A load id for each batch: a model may be built between two of them.
-                cursor.execute(
-                    sql.SQL(
-                        "update {} set _deleted_at = now(), _loaded_at = now(), _load_id = {} where {}"
-                    ).format(policy.name, sql.Literal(next_load_id(cursor)), some)
-                )
+                change = sql.SQL(
+                    "update {} set _deleted_at = now(), _loaded_at = now(), _load_id = {} where {}"
+                ).format(policy.name, sql.Literal(next_load_id(cursor)), some)
             else:
-                cursor.execute(sql.SQL("delete from {} where {}").format(policy.name, some))
-            rows = cursor.rowcount
+                change = sql.SQL("delete from {} where {}").format(policy.name, some)
+            counted = sql.SQL(
+                "with changed as ({} returning 1) select to_jsonb(count(*)) from changed"
+            ).format(change)
+            rows = int(as_owner(cursor, policy.name.as_string(cursor), counted) or 0)
         total += rows
         if rows < BATCH_ROWS:
             return total
@@ -121,7 +125,9 @@ def _in_batches(
 
 def _note(session: PgConnection, policy: Policy, kept_from: str, rows: int) -> None:
     with session, session.cursor() as cursor:
-        cursor.execute(
+        as_owner(
+            cursor,
+            "ops.retentions",
             "insert into ops.retentions (schema_name, table_name, column_name, kept_from, changed_rows) "
             "select %(schema)s, %(table)s, %(column)s, %(kept_from)s, %(rows)s "
             "where %(rows)s > 0 or not exists (select from ops.retentions where schema_name = %(schema)s "

@@ -33,12 +33,12 @@ final as (
         order_status,
         currency_code,
 
-        -- numerics: a function gives them back with any scale
+        -- numerics
         quantity,
-        unit_price_amount::numeric(18, 2) as unit_price_amount,
-        item_amount::numeric(18, 2) as item_amount,
-        commission_rate::numeric(5, 4) as commission_rate,
-        commission_amount::numeric(18, 2) as commission_amount,
+        unit_price_amount,
+        item_amount,
+        commission_rate,
+        commission_amount,
 
         -- timestamps
         ordered_at
