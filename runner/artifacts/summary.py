@@ -47,9 +47,7 @@ def this_process() -> dict[str, Any]:
 
 
 def _lives(process: object) -> bool:
-    if not isinstance(process, dict):
-        return False
-    if process.get("host") != socket.gethostname():
+    if not isinstance(process, dict) or process.get("host") != socket.gethostname():
         return True  # nobody here can tell
     try:
         return bool(psutil.Process(process["pid"]).create_time() == process["created"])

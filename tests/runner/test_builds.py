@@ -16,7 +16,7 @@ from typing import Any
 
 import psutil
 import pytest
-from chaos import shop
+from chaos import shop, trial
 from conftest import Databases, Project, clean_environment, measured, rows
 
 from runner import manifest
@@ -242,3 +242,13 @@ def test_k1_a_full_disk_is_one_line_and_leaves_the_file_as_it_was(project: Proje
         assert [file.name for file in place.iterdir()] == ["run_summary.json"]
     finally:
         subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+@pytest.mark.parametrize("target", ["runner", "dbt", "group"])
+def test_k2_a_killed_run_leaves_nothing_and_the_next_puts_all_right(
+    project: Project, target: str
+) -> None:
+    """`make chaos` in short: one kill of each kind, somewhere in dbt's part."""
+    rng = random.Random(target)  # noqa: S311
+    result = trial.run(project, rng, target, rng.uniform(2, 12))
+    assert result.faults == [], str(result)
