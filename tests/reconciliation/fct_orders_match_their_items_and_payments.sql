@@ -1,6 +1,6 @@
--- The sums in fct_orders agree with fct_order_items and, in the order's currency, with fct_payments.
--- A row here is an order that was not computed anew when one of its items or payments changed, moved
--- or vanished.
+-- The sums in fct_orders agree with fct_order_items and, in the order's currency, with
+-- fct_payments. A row here is an order that was not computed anew when one of its items or payments
+-- changed, moved or vanished.
 with
 
 orders as (

@@ -38,9 +38,7 @@ relations as (
         pg_class.relkind in ('r', 'p', 'v', 'm', 'f')
         and pg_namespace.nspname not in ('pg_catalog', 'information_schema')
         and pg_namespace.nspname !~ '^pg_(toast|temp)'
-        {% if target.name == 'dev' %}
-            and {{ is_of_this_target('pg_namespace.nspname') }}
-        {% endif %}
+        and {{ is_of_this_target('pg_namespace.nspname') if target.name == 'dev' else 'true' }}
 
 ),
 

@@ -141,8 +141,7 @@ orders_per_customer as (
             sum(item_count) filter (where order_age <= interval '365 days'), 0
         )::bigint as item_count_365d,
         -- Ties go to the first code in the alphabet.
-        mode() within group (order by currency_code collate "C")
-            collate "default" as currency_code,
+        mode() within group (order by currency_code collate "C") collate "default" as currency_code,
         max(ordered_at) as last_ordered_at
     from known_orders
     group by
