@@ -257,9 +257,10 @@ def family(shop: Shop) -> Iterator[None]:
         "source",
         "insert into parent select n, repeat('p', 500), now() from generate_series(1, 2000) as n",
     )
+    # As `item` above: still under way when its first bytes have passed, and on disk smaller than its parent.
     shop.ask(
         "source",
-        "insert into child select n, (n + 1) / 2, 'c', now() from generate_series(1, 4000) as n",
+        "insert into child select n, (n + 1) / 2, repeat('c', 3000), now() from generate_series(1, 4000) as n",
     )
     stop = threading.Event()
 
