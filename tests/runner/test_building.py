@@ -46,6 +46,9 @@ def macros() -> dict[str, str]:
     paths = [
         *MACROS.iterdir(),
         ROOT / "macros/elementary/materialization_test.sql",
+        # A test holds the claim of its build, which is a row of the schema model_state.
+        ROOT / "macros/builds/claim_build.sql",
+        ROOT / "macros/incremental/create_model_state.sql",
         ROOT / "macros/tests/dbt_tests.sql",
     ]
     return {path.name: path.read_text(encoding="utf-8") for path in sorted(paths)}
@@ -54,6 +57,8 @@ def macros() -> dict[str, str]:
 @pytest.fixture(scope="class")
 def project_config_update() -> dict[str, Any]:
     return {
+        "on-run-start": ["{{ create_model_state() }}", "{{ claim_build() }}"],
+        "on-run-end": ["{{ release_build() }}"],
         "vars": {"failing_rows_kept": 2, "lock_patience_s": 1},
         "data_tests": {"+store_failures": True},
     }
