@@ -159,17 +159,21 @@
         pg_class.oid::regclass::text,
         null,
         array[
-            format(
-                'grant %s%s on %s to %s%s', granted.privilege_type, ' (' || quote_ident(granted.attname) || ')',
-                pg_class.oid::regclass,
-                case granted.grantee when 0 then 'public' else granted.grantee::regrole::text end,
-                case when granted.is_grantable then ' with grant option' end
-            )
+            {{ _grant_ddl_sql() }}
         ],
         true,
         null
     from pg_catalog.pg_class
-    cross join lateral (
+    cross join lateral {{ _granted_sql() }} as granted
+    where
+        pg_class.oid = '{{ relation }}'::regclass
+        and (granted.grantee = 0 or granted.grantee::regrole::text not in ('{{ granted_roles() | join("', '") }}'))
+    {%- endif %}
+{% endmacro %}
+
+{% macro _granted_sql() -%}
+    {#- Who was given what on pg_class's relation, or on a column of it. -#}
+    (
         select null::name as attname, acl.*
         from aclexplode(pg_class.relacl) as acl
         where acl.grantee <> pg_class.relowner
@@ -178,12 +182,18 @@
         from pg_catalog.pg_attribute
         cross join lateral aclexplode(pg_attribute.attacl) as acl
         where pg_attribute.attrelid = pg_class.oid
-    ) as granted
-    where
-        pg_class.oid = '{{ relation }}'::regclass
-        and (granted.grantee = 0 or granted.grantee::regrole::text not in ('{{ granted_roles() | join("', '") }}'))
-    {%- endif %}
-{% endmacro %}
+    )
+{%- endmacro %}
+
+{% macro _grant_ddl_sql() -%}
+    {#- The statement that gives it again. -#}
+    format(
+        'grant %s%s on %s to %s%s', granted.privilege_type,
+        ' (' || quote_ident(granted.attname) || ')', pg_class.oid::regclass,
+        case granted.grantee when 0 then 'public' else granted.grantee::regrole::text end,
+        case when granted.is_grantable then ' with grant option' end
+    )
+{%- endmacro %}
 
 {% macro _view_ddl_sql() %}
     {#- The statements that make pg_class's view as it is: definition and options, indexes of a materialized one,
@@ -240,22 +250,8 @@
             union all
             select
                 4,
-                format(
-                    'grant %s%s on %s to %s%s', granted.privilege_type,
-                    ' (' || quote_ident(granted.attname) || ')', pg_class.oid::regclass,
-                    case granted.grantee when 0 then 'public' else granted.grantee::regrole::text end,
-                    case when granted.is_grantable then ' with grant option' end
-                )
-            from (
-                select null::name as attname, acl.*
-                from aclexplode(pg_class.relacl) as acl
-                where acl.grantee <> pg_class.relowner
-                union all
-                select pg_attribute.attname, acl.*
-                from pg_catalog.pg_attribute
-                cross join lateral aclexplode(pg_attribute.attacl) as acl
-                where pg_attribute.attrelid = pg_class.oid
-            ) as granted
+                {{ _grant_ddl_sql() }}
+            from {{ _granted_sql() }} as granted
             union all
             select
                 5,

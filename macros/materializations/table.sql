@@ -34,12 +34,7 @@
 {% endmacro %}
 
 {% macro aside_relation(target_relation) %}
-    {#- PostgreSQL cuts names at 63 bytes; two long names with the same beginning must not be cut to one. -#}
-    {% set name = target_relation.identifier %}
-    {% if name.encode('utf-8') | length > 54 %}
-        {% set name = name.encode('utf-8')[:45].decode('utf-8', 'ignore') ~ '_' ~ local_md5(name)[:8] %}
-    {% endif %}
-    {{ return(target_relation.incorporate(path={'identifier': name ~ '__dbt_tmp'}, type='table')) }}
+    {{ return(make_intermediate_relation(target_relation).incorporate(type='table')) }}
 {% endmacro %}
 
 {% macro drop_leftover(relation) %}
