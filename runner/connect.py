@@ -39,13 +39,10 @@ set default_transaction_deferrable = off;
 # Rows that a policy hides are an error, never left out in silence. And a session that keeps a snapshot or a lock waits
 # for the others; a comparison may take its time; loads set bounds of their own. Not sent with the login either: a
 # connection pooler refuses options, or takes them and does nothing.
-_SETTINGS += """
-set row_security = off;
-set statement_timeout = 0;
-set lock_timeout = 0;
-set idle_in_transaction_session_timeout = 0;
-set idle_session_timeout = 0;
-"""
+_PATIENCE = (
+    "set row_security = off; set statement_timeout = 0; set lock_timeout = 0; "
+    "set idle_in_transaction_session_timeout = 0; set idle_session_timeout = 0"
+)
 # What is reported as loaded must survive a crash of the server, whatever its default; a stricter one stays.
 _DURABLE = """
 select set_config('synchronous_commit', 'local', false)
@@ -138,7 +135,7 @@ def _settle(target: Connection, session: PgConnection) -> None:
     with session.cursor() as cursor:
         if session.server_version >= _HAS_TRANSACTION_TIMEOUT:
             cursor.execute("set transaction_timeout = 0")  # older ones do not know it
-        cursor.execute(_SETTINGS)
+        cursor.execute(_SETTINGS + _PATIENCE)
         cursor.execute(_DURABLE)
         with suppress(psycopg2.errors.InvalidParameterValue):
             cursor.execute(_NOTICE_DEATH)
