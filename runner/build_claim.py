@@ -86,7 +86,7 @@ class BuildClaim:
     def _ask(self, cursor: PgCursor) -> object:
         """Return who builds, None if the claim is ours now."""
         schema = sql.Identifier(f"{self.settings.schema_prefix}model_state")
-        statement = sql.SQL("select {}.claim_build(%s, %s, true, 0)").format(schema)
+        statement = sql.SQL("select to_jsonb({}.claim_build(%s, %s, true, 0))").format(schema)
         return as_owner(
             cursor,
             self._table,
