@@ -1,7 +1,7 @@
 {#- In the packages, a rule that comes out null passes, and NaN lies above every minimum. dbt looks for
     the body of a package's test in the project first, so these take their place wherever such a test is
     used: a null fails, unless the test's `config.meta.allow_null` says that it may not. -#}
-{% macro default__test_expression_is_true(model, expression, column_name=none) %}
+{% macro default__test_expression_is_true(model, expression, column_name) %}
     select {{ '*' if should_store_failures() else '1' }}
     from {{ model }}
     where ({{ column_name ~ ' ' if column_name is not none }}{{ expression }}) {{ 'is false' if config.meta_get('allow_null', false) else 'is not true' }}

@@ -641,7 +641,7 @@ def test_changes_come_from_the_snapshot_in_the_warehouse(
     )
     base = {"resource_type": "snapshot", "schema": "history", "alias": "person_snapshot"}
     snapshots = {
-        "model.shop.stg": {"unique_id": "model.shop.stg", "resource_type": "model",
+        "model.shop.stg": {"unique_id": "model.shop.stg", "resource_type": "model", "name": "stg", "schema": "staging",
                            "depends_on": {"nodes": ["source.shop.shop.person"]}},
         "snapshot.shop.person": base | {"unique_id": "snapshot.shop.person", "name": "person_snapshot",
             "config": {"unique_key": "id"}, "depends_on": {"nodes": ["model.shop.stg"]}},

@@ -660,7 +660,7 @@ def test_the_command_line_maps_failures_to_exit_codes(project: Project, filled: 
         "select pg_advisory_lock(%s, hashtext(%s))",
         (
             0x4841564E,
-            f"{project.source.host}:{project.source.port}/{project.source.dbname}",
+            project.source.place,
         ),
     )
     assert "is being loaded by" in project.haven("reconcile", "--repair", expect=75).err

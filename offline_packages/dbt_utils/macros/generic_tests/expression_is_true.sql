@@ -3,7 +3,7 @@
     {{ return(adapter.dispatch('test_expression_is_true', 'dbt_utils')(model, expression, column_name)) }}
 {% endtest %}
 
-{% macro default__test_expression_is_true(model, expression, column_name=none) %}
+{% macro default__test_expression_is_true(model, expression, column_name) %}
 
 select {{ '*' if should_store_failures() else '1' }}
 from {{ model }}
