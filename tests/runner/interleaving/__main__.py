@@ -25,7 +25,7 @@ from runner.settings import Connection, read_state
 HISTORIES = int(os.environ.get("HISTORIES", "500"))
 SEED = int(os.environ.get("SEED") or secrets.randbelow(1_000_000))
 # Histories after which a mutant that was not found counts as missed.
-PATIENCE = 150
+PATIENCE = 600
 
 
 def wrong(place: Place, first: int, count: int, seed: int) -> tuple[int, History | None]:

@@ -42,9 +42,10 @@ KINDS = {
     "real": ("nextval('{table}_mark')::real / 8",),
     "double precision": ("extract(epoch from now())", "extract(epoch from clock_timestamp())"),
 }
-ACTIONS = (
-    *("write",) * 7, *("begin",) * 3, *("commit",) * 3, "rollback", "prepare", "finish", "nap",
-)  # fmt: skip
+# How often a writer does what, before a history makes each rarer or more frequent.
+ACTIONS = {
+    "write": 7, "begin": 3, "commit": 3, "rollback": 1, "prepare": 1, "finish": 1, "nap": 1, "linger": 2,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,15 @@ class History:
         """Play it and return the tables that differ from the source after the last load."""
         zones = (twice_hour(self.rng, False), twice_hour(self.rng, True), self.rng.choice(ZONES))
         self.zone = self.rng.choice(zones)
+        # Busy writers, idle ones that wrote nothing yet, long transactions: each history has a temper of its own.
+        tempers = {name: often * self.rng.choice((0.2, 1, 3)) for name, often in ACTIONS.items()}
+        # A prepared transaction holds all marks, so that nothing else that does is seen beside it.
+        tempers["prepare"] *= self.rng.random() < 0.3
+        self.weights = list(tempers.values())
+        # A mark is only overtaken where two write to one table.
+        self.heat = [self.rng.choice((1, 1, 8)) for _ in range(TABLES)]
         self.prepared: list[str] = []
+        self.lingering: set[int] = set()
         with closing(connect(self.place.owner)) as self.session:
             self.kinds = self.rng.sample(list(KINDS), TABLES)
             self.tables = [self._make(number) for number in range(TABLES)]
@@ -132,6 +141,7 @@ class History:
                 with self._hooked():
                     for _ in range(self.rng.randint(3, 5)):
                         self._some(40)
+                        self._start_late()
                         self._load()
                 self._end()
                 self._load()
@@ -167,14 +177,26 @@ class History:
             cursor.execute(statement)
 
     def _some(self, most: int) -> None:
-        for _ in range(self.rng.randint(0, most)):
-            self._step(self.rng.randrange(WRITERS), self.rng.choice(ACTIONS))
+        for action in self.rng.choices(list(ACTIONS), self.weights, k=self.rng.randint(0, most)):
+            self._step(self.rng.randrange(WRITERS), action)
+
+    def _start_late(self) -> None:
+        """Let a writer begin, perhaps write, and wait until the load is over; others go on."""
+        writer = self.rng.randrange(WRITERS)
+        for action in ("begin", *("write",) * self.rng.randrange(2), "linger"):
+            self._step(writer, action)
+        self._some(6)
 
     def _step(self, writer: int, action: str) -> None:
         """Let a writer do something; what makes no sense now is left out."""
         session = self.writers[writer]
         is_open = session.info.transaction_status != 0
-        if action == "write":
+        if writer in self.lingering:
+            return
+        if action == "linger":  # until the next load is over, whatever is open or not yet written
+            self.log.append(f"{writer}: linger")
+            self.lingering.add(writer)
+        elif action == "write":
             self._run(writer, self._change(writer))
         elif action == "begin" and not is_open:
             self._run(writer, "begin")
@@ -190,10 +212,11 @@ class History:
 
     def _change(self, writer: int) -> str:
         """Return an insert, update or (if only a sweep would find it) delete of one of the writer's own rows."""
-        table, rng = self.rng.choice(self.tables), self.rng
+        rng = self.rng
+        (table,) = rng.choices(self.tables, self.heat)
         mark = rng.choice(table.values).format(table=table.name, begun=table.begun)
         # New keys where a prepared transaction may hold the old ones: nobody waits for anybody's row.
-        row = writer + WRITERS * rng.randrange(4) + 100 * len(self.prepared_by(writer))
+        row = writer + WRITERS * rng.randrange(12) + 100 * len(self.prepared_by(writer))
         word = f"w{len(self.log)}"
         if table.may_lose and rng.random() < 0.15:
             return f"delete from {table.name} where id = {row}"
@@ -257,6 +280,7 @@ class History:
                 run=run,
             )
             run.is_ok = True
+        self.lingering.clear()
         for outcome in outcomes:
             assert outcome.error is None, outcome.error
             self.log.append(f"-- {outcome.table} {outcome.mode} mark {outcome.watermark_to}")
