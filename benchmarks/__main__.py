@@ -29,6 +29,7 @@ from benchmarks.parts import (
     queries,
     reconcile,
     swap,
+    tables,
     values,
     workers,
 )
@@ -44,6 +45,7 @@ PARTS = {
     "values": values,
     "reconcile": reconcile,
     "nothing": nothing,
+    "tables": tables,
     "queries": queries,
     "swap": swap,
     "models": models,

@@ -20,8 +20,8 @@ ROWS=500000 RUNS=1 make bench                # under ten minutes
 ONLY=bulk,nothing make bench                 # some parts; the others keep their last results
 ```
 
-Parts: bulk, workers, growth, peers, values, reconcile, nothing, queries, swap, models, incremental. For queries and
-models, ROWS counts the orders. The bench has two PostgreSQL clusters of its own in a temporary folder, made by the
+Parts: bulk, workers, growth, peers, values, reconcile, nothing, tables, queries, swap, models, incremental. For queries
+and models, ROWS counts the orders. The bench has two PostgreSQL clusters of its own in a temporary folder, made by the
 code of `haven up` with its settings (`synchronous_commit = off`, fsync on, `wal_level = logical`,
 `max_wal_size = 4GB`, `shared_buffers` a 16th of memory, at most 2 GB), but autovacuum off, as it would start in the
 middle of some trial.

@@ -88,11 +88,15 @@ begin
         where pg_namespace.nspowner in ('haven_loader'::regrole, 'haven_transformer'::regrole)
             and pg_class.relowner <> pg_namespace.nspowner
             and pg_class.relkind in ('r', 'p', 'v', 'm', 'S')
-            -- The sequence of an identity column goes with its table.
-            and not exists (
-                select from pg_depend
-                where pg_depend.objid = pg_class.oid and pg_depend.deptype in ('i', 'a')
-                    and pg_depend.refclassid = 'pg_class'::regclass
+            -- The sequence of an identity column goes with its table. A partition, and the key of what is partitioned,
+            -- depend on a table in the same way.
+            and not (
+                pg_class.relkind = 'S'
+                and exists (
+                    select from pg_depend
+                    where pg_depend.objid = pg_class.oid and pg_depend.deptype in ('i', 'a')
+                        and pg_depend.refclassid = 'pg_class'::regclass
+                )
             )
         order by pg_class.oid
     loop

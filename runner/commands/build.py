@@ -64,7 +64,7 @@ class BuildWishes:
 
 
 def build(settings: Settings, wishes: BuildWishes, *, claim: BuildClaim) -> BuildOutcome:
-    """Run source freshness and `dbt build`; return what the artifacts say. They carry the claim's run id.
+    """Run source freshness and `dbt build` without unit tests; return what the artifacts say. They carry the claim's run id.
 
     What a broken connection made fail is run again, when the warehouse answers.
 
@@ -78,7 +78,8 @@ def build(settings: Settings, wishes: BuildWishes, *, claim: BuildClaim) -> Buil
     logged.parent.mkdir(parents=True, exist_ok=True)
     shown = logged.relative_to(project) if logged.is_relative_to(project) else logged
     log.info(f"dbt checks source freshness, builds and tests (all its output: {shown})")
-    args = ["build"]
+    # They depend on no data: `dbt build` runs them where models are edited, and in CI.
+    args = ["build", "--exclude-resource-type", "unit_test"]
     for flag, names in (("--select", wishes.select), ("--exclude", wishes.exclude)):
         args += [flag, *names] if names else []
     if wishes.full_refresh:

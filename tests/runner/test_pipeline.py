@@ -380,7 +380,8 @@ def test_b6_b7_two_developers_build_at_once_beside_production(built: Project) ->
     )
     assert unequal == 0
     with closing(connect(built.warehouse)) as session:
-        rows(session, "truncate ann_ml.customer_features")
+        kept = "select ctid from ann_ml.customer_features limit 3"
+        rows(session, f"delete from ann_ml.customer_features where ctid not in ({kept})")
         rows(session, "grant usage on schema ann_staging to haven_analyst")
         rows(session, "grant select on all tables in schema ann_staging to haven_analyst")
     # What ann shows whom is for the audit of access to find: her tables are not judged by production's YAML.
@@ -396,7 +397,7 @@ def test_b6_b7_two_developers_build_at_once_beside_production(built: Project) ->
             built.haven(*export).json["files"][0],
         )
     )
-    assert (ann, str(ann_file)) == (0, "target/dev_ann/features")
+    assert (ann, str(ann_file)) == (3, "target/dev_ann/features")
     assert (own, str(own_file)) == (
         count(built, "select count(*) from ml.customer_features"),
         "target/features",

@@ -417,18 +417,22 @@ def test_p11_a_planted_column_is_found_by_mark_name_and_value_whoever_may_read_i
 
 
 def test_roles_are_mended_and_may_be_applied_again(guarded: Guarded) -> None:
-    """A table that a superuser left behind gets its owner; a second time changes nothing, the key included."""
-    guarded.rows("create table analytics.left_behind (id int)")
+    """What a superuser left behind gets its owner, partitions too; a second time changes nothing, the key included."""
+    guarded.rows("create table analytics.left_plain (id int generated always as identity)")
+    guarded.rows("create table analytics.left_parted (id serial, day date) partition by list (day)")
+    guarded.rows("create table analytics.left_part partition of analytics.left_parted default")
+    guarded.rows("create view analytics.left_view as select id from analytics.left_parted")
     key = guarded.rows("select inner_key from privacy.hash_keys")
     for _ in range(2):
         with closing(guarded.session()) as session:
             apply_roles(session)
-    owner = (
-        "select relowner::regrole::text from pg_class where oid = 'analytics.left_behind'::regclass"
+    owners = (
+        "select distinct relowner::regrole::text, count(*) from pg_class "
+        "where relnamespace = 'analytics'::regnamespace and relname like 'left%%' group by 1"
     )
-    assert guarded.rows(owner) == [("haven_transformer",)]
+    assert guarded.rows(owners) == [("haven_transformer", 6)]  # two sequences among them
     assert guarded.rows("select inner_key from privacy.hash_keys") == key
-    guarded.rows("drop table analytics.left_behind")
+    guarded.rows("drop table analytics.left_plain, analytics.left_parted cascade")
 
 
 def places_of(
