@@ -85,6 +85,7 @@ def built(
 
 # What does not depend on the packages is tried with the offline subset, whose builds take half the time.
 offline_is_enough = pytest.mark.parametrize("built", ["offline"], indirect=True)
+only_real = pytest.mark.parametrize("built", ["real"], indirect=True)
 
 
 def summary(project: Project) -> dict[str, Any]:
@@ -272,6 +273,16 @@ def test_a_second_run_without_changes_moves_nothing(built: Project) -> None:
     assert [count(built, f"select count(*) from analytics.{n}") for n in INCREMENTAL] == before
 
 
+@only_real
+def test_elementary_keeps_a_second_run(built: Project) -> None:
+    """Its tables are there by then, and filled by its hooks as they end the first."""
+    invocations = "select count(*) from elementary.dbt_invocations"
+    before = count(built, invocations)
+    done = built.haven("run", "--no-reports", "--select", "fct_orders", "--json").json
+    assert done["failed"] == []
+    assert count(built, invocations) > before
+
+
 @offline_is_enough
 def test_a_window_of_a_partitioned_fact_is_rebuilt(built: Project) -> None:
     """Its months are whole again; what it has read of its inputs, and the next plain build, stay as they were."""
@@ -301,6 +312,7 @@ def test_a_view_that_hides_its_table_behind_with_is_found(built: Project) -> Non
     assert "Got 1 result" in done.out
 
 
+@offline_is_enough
 def test_after_a_day_everything_is_right(built: Project) -> None:
     """One day here; `make histories` and test_histories.py let many pass, in any order."""
     versions = {
@@ -366,7 +378,8 @@ def test_b6_b7_two_developers_build_at_once_beside_production(built: Project) ->
     built.haven("access")
 
     def build(name: str) -> Done:
-        return built.dbt("build", HAVEN_TARGET="dev", HAVEN_SCHEMA=name)
+        models = ("+daily_revenue", "+customer_features")
+        return built.dbt("build", "--select", *models, HAVEN_TARGET="dev", HAVEN_SCHEMA=name)
 
     with ThreadPoolExecutor() as pool:
         done = list(pool.map(build, ("ann", "ben")))
