@@ -23,6 +23,8 @@ TARGETS = ("local", "dev", "ci", "prod")
 CLIENT_CHECK = "client_connection_check_interval"
 CLIENT_CHECK_MS = 500
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+# Of seconds eleven days; PostgreSQL takes no timeout of more than 24.
+MOST = 1_000_000
 MAX_PORT = 65535
 # The warehouse's password as dbt gets it: for its profile only, and never in a log of its own.
 DBT_PASSWORD = "DBT_ENV_SECRET_HAVEN_WAREHOUSE_PASSWORD"  # noqa: S105 (a name)
@@ -167,10 +169,10 @@ def with_client_check(options: str) -> str:
 
 
 def whole_number(values: Mapping[str, str], name: str, default: int) -> int:
-    """Return the variable `name` as a number from 0 on. Raises ConfigError if it is something else."""
+    """Return the variable `name` as a number from 0 to MOST. Raises ConfigError if it is something else."""
     text = values.get(name, "").strip() or str(default)
-    if not text.isdecimal():
-        raise ConfigError(f"{name} is {text!r}; it must be a whole number")
+    if not text.isdecimal() or len(text) > len(str(MOST)) or int(text) > MOST:
+        raise ConfigError(f"{name} is {text!r}; it must be a whole number, {MOST} at most")
     return int(text)
 
 

@@ -77,6 +77,12 @@
             ("retention takes keep (an interval such as '24 months')" if is_by_time
              else 'retention takes before (a number)')
             ~ ', action and schema; got ' ~ given) %}
+    {% elif is_by_time and not modules.re.match('[1-9][0-9]{0,3} (day|week|month|year)s?$', retention.limit | string) %}
+        {#- A minus, or a unit that is missing, would retire what is wanted. -#}
+        {% do _partition_error("retention.keep is a number of days, weeks, months or years, such as '24 months', got "
+            ~ retention.limit) %}
+    {% elif not is_by_time and retention.limit is not number %}
+        {% do _partition_error('retention.before is a number, got ' ~ retention.limit) %}
     {% elif retention.action not in ['drop', 'detach', 'archive'] %}
         {% do _partition_error('retention.action is drop, detach or archive, got ' ~ retention.action) %}
     {% elif (retention.action == 'archive') != (retention.schema is not none) %}

@@ -64,9 +64,9 @@ class BuildWishes:
 
 
 def build(settings: Settings, wishes: BuildWishes, *, claim: BuildClaim) -> BuildOutcome:
-    """Run source freshness and `dbt build` without unit tests; return what the artifacts say. They carry the claim's run id.
+    """Run source freshness and `dbt build`, but no unit tests; return what the artifacts say.
 
-    What a broken connection made fail is run again, when the warehouse answers.
+    These carry the claim's run id. What a broken connection made fail is run again, when the warehouse answers.
 
     Raises:
         ConfigError: dbt could not run at all: then the artifacts of the last build are still there.

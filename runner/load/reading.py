@@ -143,7 +143,7 @@ def _lookback(source: PgCursor, spec: TableSpec, watermark_type: str) -> sql.Com
     """Return the overlap to read again; None if there is none. Raises ConfigError if it is no length."""
     where = f"{spec.file}: table {spec.label}: lookback"
     if watermark_type.startswith(TIME_TYPES):
-        _seconds(source, where, spec.lookback)
+        length_in_seconds(source, where, spec.lookback)
         return sql.SQL("{}::interval").format(sql.Literal(spec.lookback))
     if spec.lookback == DEFAULT_LOOKBACK:
         # The default is a time; a numeric watermark has no overlap unless asked.
@@ -158,7 +158,7 @@ def _lookback(source: PgCursor, spec: TableSpec, watermark_type: str) -> sql.Com
 def timeout(source: PgCursor, spec: TableSpec) -> float:
     """Return the table's timeout in seconds. Raises ConfigError if it is no time, none at all, or above 24 days."""
     where = f"{spec.file}: table {spec.label}: timeout"
-    seconds = _seconds(source, where, spec.timeout)
+    seconds = length_in_seconds(source, where, spec.timeout)
     if seconds == 0:
         raise ConfigError(f"{where} is {spec.timeout!r}; it must be longer than nothing")
     if seconds > LONGEST_TIMEOUT_S:
@@ -166,7 +166,7 @@ def timeout(source: PgCursor, spec: TableSpec) -> float:
     return seconds
 
 
-def _seconds(source: PgCursor, where: str, value: str) -> float:
+def length_in_seconds(source: PgCursor, where: str, value: str) -> float:
     """Return a length of time in seconds. Raises ConfigError if it is none, or has no unit."""
     if value.strip().isdecimal() and int(value):
         raise ConfigError(f"{where} is {value!r}: say of what, such as '{value.strip()} minutes'")

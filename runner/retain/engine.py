@@ -9,16 +9,18 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import connection as PgConnection
 
 from runner.access.owner import as_owner
 from runner.errors import ConfigError
+from runner.load.reading import length_in_seconds
 from runner.load.state import next_load_id
 from runner.retain.policy import Policy
 
 BATCH_ROWS = 50_000
+# What is asked to go sooner was meant otherwise: a minus, a unit that is missing.
+SHORTEST_KEEP_S = 86_400
 
 
 @dataclass(frozen=True)
@@ -55,22 +57,24 @@ def apply_policy(session: PgConnection, policy: Policy, *, is_dry_run: bool) -> 
 
 
 def _cutoff(session: PgConnection, policy: Policy) -> str:
-    """Return the cutoff as text: midnight (UTC), `keep` ago, and never behind an earlier one."""
-    try:
-        with session, session.cursor() as cursor:
-            return str(
-                as_owner(
-                    cursor,
-                    "ops.retentions",
-                    "select to_jsonb(greatest(date_trunc('day', now()) - %s::interval, (select max(kept_from) "
-                    "from ops.retentions where schema_name = %s and table_name = %s and %s))::text), %s::interval",
-                    (policy.keep, policy.schema, policy.table, policy.is_raw, policy.purge_after),
-                )
+    """Return the cutoff as text: midnight (UTC), `keep` ago, and never behind an earlier one.
+
+    Raises ConfigError if `keep` or `purge_after` is no length of time, or so short that it must be an error.
+    """
+    where = f"retention of {policy.label}"
+    with session, session.cursor() as cursor:
+        length_in_seconds(cursor, f"{where}: purge_after", policy.purge_after)
+        if length_in_seconds(cursor, f"{where}: keep", policy.keep) < SHORTEST_KEEP_S:
+            raise ConfigError(f"{where}: keep is {policy.keep!r}; it must be a day at least")
+        return str(
+            as_owner(
+                cursor,
+                "ops.retentions",
+                "select to_jsonb(greatest(date_trunc('day', now()) - %s::interval, (select max(kept_from) "
+                "from ops.retentions where schema_name = %s and table_name = %s and %s))::text)",
+                (policy.keep, policy.schema, policy.table, policy.is_raw),
             )
-    except psycopg2.DataError as error:
-        raise ConfigError(
-            f"retention of {policy.label}: {policy.keep!r} or {policy.purge_after!r} is no span of time"
-        ) from error
+        )
 
 
 def _conditions(policy: Policy, kept_from: str) -> tuple[sql.Composed, sql.Composed]:

@@ -511,6 +511,8 @@ class TestChanges:
             "unknown_key": "partition_by={'column': 'day', 'step': 'month', 'size': 3}",
             "unique_without_day": MONTHS + ", indexes=[{'columns': ['id'], 'unique': true}]",
             "archive_nowhere": MONTHS + ", retention={'keep': '1 month', 'action': 'archive'}",
+            "no_unit": MONTHS + ", retention={'keep': '24', 'action': 'drop'}",
+            "less_than_nothing": MONTHS + ", retention={'keep': '-1 month', 'action': 'drop'}",
             "list_retention": "partition_by={'method': 'list', 'column': 'id'}, retention={'keep': '1 day'}",
             "microbatch": MONTHS + ", incremental_strategy='microbatch'",
         }
@@ -629,6 +631,8 @@ class TestChanges:
             "unknown_key": "got size",
             "unique_without_day": "has to contain the partition column day, this one does not: id",
             "archive_nowhere": "retention.schema goes with action archive",
+            "no_unit": "retention.keep is a number of days, weeks, months or years, such as '24 months', got 24",
+            "less_than_nothing": "such as '24 months', got -1 month",
             "list_retention": "retention is for ranges",
             "microbatch": "--event-time-start",
         }.items():

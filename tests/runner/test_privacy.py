@@ -23,6 +23,8 @@ from runner.access.apply import apply_roles
 from runner.connect import connect
 from runner.erase.places import person_of
 from runner.errors import ConfigError
+from runner.retain.engine import apply_policy
+from runner.retain.policy import Policy
 from runner.settings import DBT_PASSWORD, load_settings
 
 PASSWORD = "only-for-this-test"
@@ -586,6 +588,30 @@ def test_erase_says_what_is_wrong(guarded: Guarded) -> None:
     two = {"a": {"meta": {"person": "x"}}, "b": {"config": {"meta": {"person": "y"}}}}
     with pytest.raises(ConfigError, match="a, b each have"):
         person_of(two)
+
+
+@pytest.mark.parametrize(
+    ("keep", "purge_after", "words"),
+    [
+        ("-3 days", "30 days", "keep is '-3 days'; it must be a finite time from 0 on"),
+        ("400", "30 days", "keep is '400': say of what, such as '400 minutes'"),
+        ("infinity", "30 days", "keep is 'infinity'; it must be a finite time from 0 on"),
+        ("5 hours", "30 days", "keep is '5 hours'; it must be a day at least"),
+        ("a year", "30 days", "keep is 'a year', which is no interval"),
+        ("400 days", "-1 day", "purge_after is '-1 day'; it must be a finite time from 0 on"),
+    ],
+)
+def test_k10_a_retention_that_would_take_too_much_is_refused(
+    guarded: Guarded, keep: str, purge_after: str, words: str
+) -> None:
+    policy = Policy("raw", "listing_views", "viewed_at", keep, purge_after, is_raw=True)
+    before = guarded.rows("select count(*) from raw.listing_views where _deleted_at is null")
+    with closing(guarded.session()) as session, pytest.raises(ConfigError) as refused:
+        apply_policy(session, policy, is_dry_run=False)
+    assert f"retention of raw.listing_views: {words}" in str(refused.value)
+    assert (
+        guarded.rows("select count(*) from raw.listing_views where _deleted_at is null") == before
+    )
 
 
 def test_old_rows_leave_and_stay_away(guarded: Guarded) -> None:
