@@ -45,11 +45,6 @@ COPIED = (
 )  # fmt: skip
 
 
-# Files that take minutes, the longest first.
-LONGEST = (
-    "test_pipeline", "test_privacy", "test_builds", "test_values", "test_histories", "test_faults",
-    "test_cli", "test_features", "test_strategy", "test_conformance",
-)  # fmt: skip
 # How coverage hands itself to every Python process that is started, once it is on in this one.
 _COVERAGE: dict[str, str] = {}
 
@@ -87,11 +82,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files that take longest, so that no worker is left alone with one at the end.
+    """Begin with the file that takes longest, so that no worker is left alone with it at the end.
 
     And keep coverage for processes that ask for it (`measured`): by now it is on in this one.
     """
-    items.sort(key=lambda item: (*LONGEST, item.path.stem).index(item.path.stem))
+    items.sort(key=lambda item: item.path.stem != "test_pipeline")
     for name in [name for name in os.environ if name.startswith("COVERAGE_")]:
         _COVERAGE[name] = os.environ.pop(name)
 
