@@ -20,6 +20,10 @@ _STATUS = {
     "no-op": "pass",  # an exposure: there is nothing to build
 }
 _FRESHNESS_STATUS = {"error": "fail", "runtime error": "error"}
+_LEFT_OUT = {
+    "test": "It was not part of this run.",
+    "unit_test": "It depends on no data: `dbt build` runs it, `haven run` leaves it out.",
+}
 _KIND = {"test": "data test", "unit_test": "unit test", "operation": "hook"}
 
 
@@ -62,7 +66,7 @@ def checks_of(
         if node.resource_type in _KIND and node.package_name == manifest.project_name
     ]
     checks += [
-        _not_run(node, manifest, "It was not part of this run.")
+        _not_run(node, manifest, _LEFT_OUT[node.resource_type])
         for node in manifest.own("test", "unit_test")
         if node.unique_id not in seen
     ]
