@@ -18,7 +18,7 @@ def test_random_histories_end_like_a_full_refresh_and_find_a_broken_mark() -> No
         env=clean_environment()
         | {
             "PYTHONPATH": str(Path(__file__).parent),
-            "HISTORIES": "10",
+            "HISTORIES": "20",
             "SEED": "4",
             "MUTANTS": "1",
         },
@@ -28,7 +28,7 @@ def test_random_histories_end_like_a_full_refresh_and_find_a_broken_mark() -> No
         check=False,
     )
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
-    assert "10 random histories (3 builds each) end like a full refresh" in done.stdout
+    assert "20 random histories (3 builds each) end like a full refresh" in done.stdout
     assert re.search(
         r"broken \(the mark runs twenty loads ahead\): found within \d+ histories", done.stdout
     )
