@@ -6,8 +6,9 @@ import os
 import shutil
 import sys
 import time
-from contextlib import closing
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -176,6 +177,17 @@ class Bench:
                 f"{method}: {relation} has {found.rows:,} rows, checksum {found.checksum}; "
                 f"the source has {expected.rows:,}, {expected.checksum}"
             )
+
+
+@contextmanager
+def own_databases(bench: Bench, name: str) -> Iterator[Bench]:
+    """Make databases called `name` on both sides, for a part of the bench; drop them at the end."""
+    sides = (bench.source, bench.warehouse)
+    for side in sides:
+        bench.execute(side, f"create database {name}")
+    yield Bench(bench.home, *(replace(side, dbname=name) for side in sides))
+    for side in sides:
+        bench.execute(side, f"drop database {name} with (force)")
 
 
 def check_disk(home: Path, rows: int) -> None:

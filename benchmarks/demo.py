@@ -6,10 +6,10 @@ import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.cluster import ROOT, Bench
+from benchmarks.cluster import ROOT, Bench, own_databases
 from benchmarks.measure import Measured, Pipe, run
 
 # What `haven demo init --scale 1` makes.
@@ -44,19 +44,13 @@ class Demo:
 @contextmanager
 def filled(bench: Bench, name: str, scale: float) -> Iterator[Demo]:
     """Make databases called `name`, fill the source at `scale`, install the packages; drop all of it at the end."""
-    for side in (bench.source, bench.warehouse):
-        bench.execute(side, f"create database {name}")
-    own = Bench(
-        bench.home, replace(bench.source, dbname=name), replace(bench.warehouse, dbname=name)
-    )
-    demo = Demo(own, bench.home / f"{name} project")
-    for folder in FOLDERS:
-        shutil.copytree(ROOT / folder, demo.project / folder)
-    for file in FILES:
-        shutil.copy(ROOT / file, demo.project)
-    demo.haven("demo", "init", "--scale", str(scale))
-    demo.haven("deps")
-    yield demo
-    for side in (bench.source, bench.warehouse):
-        bench.execute(side, f"drop database {name} with (force)")
+    with own_databases(bench, name) as own:
+        demo = Demo(own, bench.home / f"{name} project")
+        for folder in FOLDERS:
+            shutil.copytree(ROOT / folder, demo.project / folder)
+        for file in FILES:
+            shutil.copy(ROOT / file, demo.project)
+        demo.haven("demo", "init", "--scale", str(scale))
+        demo.haven("deps")
+        yield demo
     shutil.rmtree(demo.project)

@@ -6,10 +6,9 @@ The baseline asks each table for its highest mark, in one psql session: what no 
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any
 
-from benchmarks.cluster import ROOT, Bench, WrongResult
+from benchmarks.cluster import ROOT, Bench, WrongResult, own_databases
 from benchmarks.measure import Measured, Pipe
 from benchmarks.measure import run as run_pipe
 from benchmarks.trials import Result, say
@@ -24,29 +23,23 @@ OURS = "haven load, nothing changed"
 
 def run(bench: Bench, rows: int, runs: int) -> dict[str, Any]:
     """Fill databases of their own, load them twice, then measure loads; their size does not depend on `rows`."""
-    for side in (bench.source, bench.warehouse):
-        bench.execute(side, f"create database {NAME}")
-    own = Bench(
-        bench.home, replace(bench.source, dbname=NAME), replace(bench.warehouse, dbname=NAME)
-    )
-    names = [f"table_{number:04}" for number in range(TABLES)]
-    own.execute(own.source, *(_fill(name) for name in names), "vacuum analyze")
-    project = own.project(NAME, names, "sweep")
-    say(f"{TABLES:,} tables: first load")
-    first = _load(own, own.haven(project), moved=TABLES * ROWS)
-    _load(own, own.haven(project), moved=0)
-    own.execute(own.warehouse, "vacuum analyze")
-    marks = "".join(f"select max(updated_at) from {name};\n" for name in names)
-    script = bench.home / "marks.sql"
-    script.write_text(marks, encoding="utf-8")
-    by_hand = Pipe(((*own.psql(own.source), "-f", str(script)),), own.environment())
-    hand, ours = Result(BY_HAND, TABLES), Result(OURS, TABLES, is_haven=True)
-    for _ in range(min(runs, MAX_RUNS)):
-        hand.add(run_pipe(by_hand, cwd=ROOT), {})
-        ours.add(_load(own, own.haven(project), moved=0), {})
-        say(f"  by hand {hand.seconds[-1]:.2f} s, haven load {ours.seconds[-1]:.2f} s")
-    for side in (bench.source, bench.warehouse):
-        bench.execute(side, f"drop database {NAME} with (force)")
+    with own_databases(bench, NAME) as own:
+        names = [f"table_{number:04}" for number in range(TABLES)]
+        own.execute(own.source, *(_fill(name) for name in names), "vacuum analyze")
+        project = own.project(NAME, names, "sweep")
+        say(f"{TABLES:,} tables: first load")
+        first = _load(own, own.haven(project), moved=TABLES * ROWS)
+        _load(own, own.haven(project), moved=0)
+        own.execute(own.warehouse, "vacuum analyze")
+        marks = "".join(f"select max(updated_at) from {name};\n" for name in names)
+        script = bench.home / "marks.sql"
+        script.write_text(marks, encoding="utf-8")
+        by_hand = Pipe(((*own.psql(own.source), "-f", str(script)),), own.environment())
+        hand, ours = Result(BY_HAND, TABLES), Result(OURS, TABLES, is_haven=True)
+        for _ in range(min(runs, MAX_RUNS)):
+            hand.add(run_pipe(by_hand, cwd=ROOT), {})
+            ours.add(_load(own, own.haven(project), moved=0), {})
+            say(f"  by hand {hand.seconds[-1]:.2f} s, haven load {ours.seconds[-1]:.2f} s")
     return {
         "entries": [hand.as_dict(), ours.as_dict()],
         "tables": TABLES,
