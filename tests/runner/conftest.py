@@ -36,6 +36,7 @@ from runner.embedded.server import free_port
 from runner.settings import Connection, read_state
 
 ROOT = Path(__file__).parents[2]
+STARTUP = Path(__file__).parent / "startup"
 # Opens a page and returns its DOM.
 Browser = Callable[[Path], str]
 # What dbt reads of the project; everything else (.venv, target, the tests themselves) stays behind.
@@ -45,14 +46,19 @@ COPIED = (
 )  # fmt: skip
 
 
+# The files that take longest, in this order: no worker is left alone with one of them at the end.
+LONGEST = (
+    "test_pipeline", "test_privacy", "test_histories", "test_builds", "test_values", "test_strategy", "test_faults",
+    "test_partitioned", "test_load", "test_reconcile", "test_embedded", "test_types", "test_cli", "test_conformance",
+)  # fmt: skip
+
 # How coverage hands itself to every Python process that is started, once it is on in this one.
 _COVERAGE: dict[str, str] = {}
 
 
 def measured() -> dict[str, str]:
     """Return the variables with which coverage measures a `haven` that is started, but not the dbt that it starts."""
-    startup = Path(__file__).parent / "startup"
-    return _COVERAGE | {"PYTHONPATH": str(startup)} if _COVERAGE else {}
+    return _COVERAGE | {"PYTHONPATH": str(STARTUP)} if _COVERAGE else {}
 
 
 def clean_environment() -> dict[str, str]:
@@ -82,11 +88,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the file that takes longest, so that no worker is left alone with it at the end.
+    """Begin with the files that take longest.
 
     And keep coverage for processes that ask for it (`measured`): by now it is on in this one.
     """
-    items.sort(key=lambda item: item.path.stem != "test_pipeline")
+    rank = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.stem, len(LONGEST)))
     for name in [name for name in os.environ if name.startswith("COVERAGE_")]:
         _COVERAGE[name] = os.environ.pop(name)
 
@@ -115,6 +122,34 @@ def quick_dbt() -> Iterator[None]:
         patch.object(BehaviorFlagRendered, "_default_source", return_value="dbt"),
     ):
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def warm_dbt() -> Iterator[None]:
+    """Let whatever dbt the tests start be a fork of one that is warm, as soon as that one is (see warm_dbt.py)."""
+    if not hasattr(os, "pidfd_open"):  # Linux only
+        yield
+        return
+    folder = Path(tempfile.mkdtemp(prefix="haven-dbt-"))
+    address = str(folder / "socket")
+    program = [sys.executable, str(Path(__file__).parent / "warm_dbt.py"), address]
+    settings = {"DBT_TARGET_PATH": str(folder), "DBT_LOG_PATH": str(folder), "WARM_DBT": ""}
+    process = subprocess.Popen(
+        program, env=clean_environment() | settings, cwd=folder, stdin=subprocess.PIPE
+    )
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("WARM_DBT", f"{os.getsid(0)} {address}")
+        patched.setenv("PYTHONPATH", str(STARTUP))
+        yield
+    process.kill()
+    process.communicate()
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def cold_dbt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let each dbt be a process of its own: for tests of what happens to processes."""
+    monkeypatch.delenv("WARM_DBT", raising=False)
 
 
 @dataclass(frozen=True)

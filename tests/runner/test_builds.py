@@ -166,6 +166,7 @@ def test_k4_a_run_that_cannot_begin_says_so_in_its_summary(
     assert words in found["error"]
 
 
+@pytest.mark.usefixtures("cold_dbt")
 def test_k9_a_dbt_that_was_killed_is_named(project: Project) -> None:
     """Freshness, which nobody waits for in its results, and the build."""
 

@@ -1,0 +1,128 @@
+"""A dbt that is imported once and forked for each command that tests start: `python warm_dbt.py SOCKET`.
+
+Importing dbt and reading a project for the first time takes most of the time of a short command. This process does
+both once, with the caches that dbt has for its own tests, and then forks itself for each request of
+`startup/sitecustomize.py`. Whatever is about processes themselves (kills, signals) starts its own dbt instead: see
+`cold_dbt` in conftest.py.
+"""
+
+from __future__ import annotations
+
+import ast
+import gc
+import json
+import os
+import re
+import runpy
+import select
+import signal
+import socket
+import sys
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from dbt.cli.main import dbtRunner
+from dbt.deprecations import reset_deprecations
+from dbt_common.events.functions import reset_metadata_vars
+from dbt_common.tests import enable_test_caching
+from dbt_extractor import ExtractionError
+
+from runner import child
+
+ROOT = Path(__file__).parents[2]
+
+
+def _extract(source: str) -> dict[str, Any]:
+    """Return what dbt's own extractor returns for one `ref` or `source`: that one starts threads, which forks lack."""
+    call = re.fullmatch(r"\{\{ *(ref|source)\((.*)\) *\}\}", source.strip())
+    if not call:
+        raise ExtractionError
+    args = ast.literal_eval(f"({call[2]},)")
+    is_ref = call[1] == "ref"
+    return {
+        "refs": [{"package": None, "name": args[-1], "version": None}] if is_ref else [],
+        "sources": [] if is_ref else [args],
+        "configs": [],
+    }
+
+
+def warm_up() -> None:
+    """Parse the project once: forks inherit the schemas and templates that dbt makes on the way."""
+    enable_test_caching()
+    with (
+        patch("dbt.parser.models.py_extract_from_source", _extract),
+        patch("dbt.clients.jinja_static.py_extract_from_source", _extract),
+    ):
+        folders = ["--project-dir", str(ROOT), "--profiles-dir", str(ROOT)]
+        dbtRunner().invoke(["parse", "--no-partial-parse", "--quiet", *folders])
+    reset_metadata_vars()
+    reset_deprecations()
+    gc.collect()
+    gc.freeze()
+
+
+def serve(address: str) -> None:
+    """Fork a dbt for each request, until standard input is closed."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(address)
+    listener.listen(64)
+    while sys.stdin not in select.select([listener, sys.stdin], [], [])[0]:
+        line, _ = listener.accept()
+        if os.fork() == 0:
+            listener.close()
+            _supervise(line)
+            return
+        line.close()
+
+
+def _supervise(line: socket.socket) -> None:
+    """Fork the dbt that is asked for on `line`, tell how it ended, and end it if who asked is gone."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    head, outputs, *_ = socket.recv_fds(line, 4, 3)
+    left, text = int.from_bytes(head, "big"), b""
+    while len(text) < left:
+        text += line.recv(left - len(text))
+    process = os.fork()
+    if process == 0:
+        line.close()
+        _become(json.loads(text), outputs)
+        return
+    for output in outputs:
+        os.close(output)
+    ended = os.pidfd_open(process)
+    if ended not in select.select([ended, line], [], [])[0]:
+        os.kill(process, signal.SIGKILL)
+    _, status = os.waitpid(process, 0)
+    line.sendall(str(os.waitstatus_to_exitcode(status)).encode())
+
+
+def _become(request: dict[str, Any], outputs: list[int]) -> None:
+    """Be the process that asked: its group, folder, environment and outputs; then run its dbt as it would."""
+    os.setpgid(0, request["group"])
+    for number, output in enumerate(outputs):
+        os.dup2(output, number)
+        os.close(output)
+    os.chdir(request["folder"])
+    os.umask(request["umask"])
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    time.tzset()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    gc.set_threshold(100_000, 20, 20)
+    module, *args = request["modules"]
+    sys.argv = ["-m", *args]
+    if module == child.__name__:
+        child.main()
+    else:
+        warnings.filterwarnings("ignore", category=RuntimeWarning, module="runpy")
+        sys.argv[0] = module
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    warm_up()
+    serve(sys.argv[1])
