@@ -7,6 +7,7 @@ process of its own, as a Python that is busy, or on its way out, lets no thread 
 
 from __future__ import annotations
 
+import gc
 import os
 import runpy
 import signal
@@ -145,6 +146,8 @@ def main() -> None:
     os.dup2(nothing, 0)
     os.close(nothing)
     del sys.argv[0]
+    # Most of what dbt makes stays to its end, and by default is looked through for garbage again and again.
+    gc.set_threshold(200_000, 20, 20)
     # dbt's package imports its own main module, which Python warns of.
     warnings.filterwarnings("ignore", category=RuntimeWarning, module="runpy")
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)

@@ -112,7 +112,7 @@ def _become(request: dict[str, Any], outputs: list[int]) -> None:
     os.environ.update(request["environment"])
     time.tzset()
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    gc.set_threshold(100_000, 20, 20)
+    gc.set_threshold(200_000, 20, 20)
     module, *args = request["modules"]
     sys.argv = ["-m", *args]
     if module == child.__name__:

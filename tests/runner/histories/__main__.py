@@ -87,7 +87,11 @@ def right_as_it_is(warehouse: Warehouse) -> bool:
     except WrongError as error:
         print(f"WRONG with SEED={SEED} after {done} histories: {error}", flush=True)
         return False
-    print(f"{done} random histories ({BUILDS} builds each) end like a full refresh", flush=True)
+    print(
+        f"{done} random histories ({BUILDS} builds each) end like a full refresh; "
+        f"{warehouse.refusals * SHOPS} of them in a refusal of what was not declared",
+        flush=True,
+    )
     return True
 
 

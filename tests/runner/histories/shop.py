@@ -37,9 +37,10 @@ TABLES = tuple(COUNTS)
 
 @dataclass(frozen=True)
 class Step:
-    """One thing that happens to a shop: put or delete row `number` of a table, load the table, hold or release a load.
+    """One thing that happens to a shop.
 
-    `variant` is what the row's values are drawn from.
+    Row `number` of a table is put or deleted, the table is loaded, a load is held open or released, or the numbers of
+    the table in raw get more digits. `variant` is what the row's values, or a load's clock, are drawn from.
     """
 
     action: str
@@ -48,7 +49,9 @@ class Step:
     variant: int
 
 
-ACTIONS = ("put", "put", "put", "put", "put", "delete", "load", "load", "hold", "release")
+ACTIONS = (
+    *("put",) * 10, *("delete",) * 2, *("load",) * 4, *("hold",) * 2, *("release",) * 2, "widen",
+)  # fmt: skip
 
 
 def random_step(rng: random.Random) -> Step:
@@ -173,33 +176,41 @@ class Shop:
         else:
             self.source[step.table].pop(key, None)
 
-    def load(self, cursor: PgCursor, table: str, load_id: int) -> None:
-        """Bring raw up to date with one table of the source, in the caller's transaction."""
+    def load(self, cursor: PgCursor, table: str, load_id: int, hours: int) -> None:
+        """Bring raw up to date with one table of the source, in the caller's transaction.
+
+        The clock that the load looks at goes `hours` wrong.
+        """
         now, then = self.source[table], self.raw[table]
         for key, row in now.items():
             if row != then.get(key):
-                _put(cursor, table, {KEYS[table]: key} | row, load_id)
+                _put(cursor, table, {KEYS[table]: key} | row, load_id, hours)
         for key in then.keys() - now.keys():
             cursor.execute(
                 sql.SQL(
-                    "update raw.{} set _deleted_at = now(), _loaded_at = now(), _load_id = %s where {} = %s"
-                ).format(sql.Identifier(table), sql.Identifier(KEYS[table])),
+                    "update raw.{} set _deleted_at = {now}, _loaded_at = {now}, _load_id = %s where {} = %s"
+                ).format(sql.Identifier(table), sql.Identifier(KEYS[table]), now=_clock(hours)),
                 (load_id, key),
             )
         self.raw[table] = dict(now)
 
 
-def _put(cursor: PgCursor, table: str, row: Row, load_id: int) -> None:
+def _clock(hours: int) -> sql.Composable:
+    return sql.SQL("now() + make_interval(hours => {})").format(sql.Literal(hours))
+
+
+def _put(cursor: PgCursor, table: str, row: Row, load_id: int, hours: int) -> None:
     columns = [sql.Identifier(name) for name in row]
     cursor.execute(
         sql.SQL(
-            "insert into raw.{table} ({columns}, _loaded_at, _load_id) values ({values}, now(), %s) "
+            "insert into raw.{table} ({columns}, _loaded_at, _load_id) values ({values}, {now}, %s) "
             "on conflict ({key}) do update set {changes}, _loaded_at = excluded._loaded_at, "
             "_load_id = excluded._load_id, _deleted_at = null"
         ).format(
             table=sql.Identifier(table),
             columns=sql.SQL(", ").join(columns),
             values=sql.SQL(", ").join([sql.Placeholder()] * len(row)),
+            now=_clock(hours),
             key=sql.Identifier(KEYS[table]),
             changes=sql.SQL(", ").join(sql.SQL("{0} = excluded.{0}").format(c) for c in columns),
         ),

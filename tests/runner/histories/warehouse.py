@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import conftest
 from dbt.cli.main import dbtRunner
+from dbt_common.tests import enable_test_caching
 from psycopg2 import sql
 from psycopg2.extensions import connection as PgConnection
 
@@ -21,6 +24,14 @@ from runner.settings import Connection, read_state
 # Enough for every table to exist and for every model to have rows that no history touches.
 SCALE = "0.002"
 TEMPLATE = "histories_template"
+# Every incremental model has as long a name as PostgreSQL takes, and all of them begin alike.
+LONG_NAMES = """
+{% macro generate_alias_name(custom_alias_name=none, node=none) -%}
+    {%- set name = custom_alias_name or node.name -%}
+    {{- 'x' * (63 - name | length) if node.config.get('incremental_strategy') == 'touched_keys' -}}
+    {{- name -}}
+{%- endmacro %}
+"""
 
 
 @dataclass
@@ -32,6 +43,7 @@ class Warehouse:
     manifest: Any = None
     refreshes: dict[str, tuple[str, str]] = field(default_factory=dict)
     builds: int = 0
+    refusals: int = 0
 
     def dbt(self, *args: str) -> Any:
         """Run dbt here; return its result. Raises AssertionError if anything in it failed."""
@@ -130,6 +142,24 @@ class Warehouse:
         return found
 
     @contextmanager
+    def edited(self, hands: str, share: int) -> Iterator[tuple[str, ...]]:
+        """Let careless hands be at the models as long as the block lasts; yield what a build says that refuses it."""
+        if hands == "no filters":
+            with self.broken("is_touched", "{%- if is_incremental() -%}", "{%- if false -%}"):
+                yield ()
+        elif hands == "an input undeclared":
+            nodes = [self.node(name) for name in self.incremental()]
+            declared = [n for n in nodes if n.config.meta.get("touched_by")]
+            node = declared[share % len(declared)]
+            rules = node.config.meta["touched_by"]
+            left_out = sorted(rules)[share % len(rules)]
+            kept = {name: rule for name, rule in rules.items() if name != left_out}
+            with patch.dict(node.config.meta, {"touched_by": kept}):
+                yield (f"{node.name}: reads {left_out}", "touched_by")
+        else:
+            yield ()
+
+    @contextmanager
     def broken(self, macro: str, old: str, new: str) -> Iterator[None]:
         """Replace a part of one of the project's macros for as long as the block lasts."""
         found = self.manifest.macros[f"macro.haven.{macro}"]
@@ -145,6 +175,8 @@ class Warehouse:
 @contextmanager
 def made_in(home: Path) -> Iterator[Warehouse]:
     """Start clusters in `home`, fill and build a small warehouse there, and stop all at the end."""
+    enable_test_caching()
+    gc.set_threshold(200_000, 20, 20)
     embedded.up(home)
     try:
         state = read_state(home)
@@ -153,6 +185,7 @@ def made_in(home: Path) -> Iterator[Warehouse]:
         warehouse = Connection(side="warehouse", **state["warehouse"])
         path = conftest.copy_project(home / "project")
         project = conftest.Project(path, source, warehouse)
+        (path / "macros" / "long_names.sql").write_text(LONG_NAMES, encoding="utf-8")
         project.haven("deps", "--offline")
         project.haven("demo", "init", "--scale", SCALE)
         project.haven("load")

@@ -141,8 +141,11 @@ class History:
                 with self._hooked():
                     for _ in range(self.rng.randint(3, 5)):
                         self._some(40)
-                        self._start_late()
+                        late = self._start_late()
                         self._load()
+                        # What it writes now may bear the time of its beginning, which the load has passed.
+                        for action in ("write", "commit") if self.rng.random() < 0.5 else ():
+                            self._step(late, action)
                 self._end()
                 self._load()
                 return [table.name for table in self.tables if self._differs(table)]
@@ -180,12 +183,13 @@ class History:
         for action in self.rng.choices(list(ACTIONS), self.weights, k=self.rng.randint(0, most)):
             self._step(self.rng.randrange(WRITERS), action)
 
-    def _start_late(self) -> None:
-        """Let a writer begin, perhaps write, and wait until the load is over; others go on."""
+    def _start_late(self) -> int:
+        """Let a writer begin, perhaps write, and wait until the load is over; others go on. Return which."""
         writer = self.rng.randrange(WRITERS)
         for action in ("begin", *("write",) * self.rng.randrange(2), "linger"):
             self._step(writer, action)
         self._some(6)
+        return writer
 
     def _step(self, writer: int, action: str) -> None:
         """Let a writer do something; what makes no sense now is left out."""
