@@ -60,6 +60,12 @@
                 ~ mark ~ ', which this model has read. The input was rebuilt; run: '
                 ~ 'dbt build --full-refresh --select ' ~ model.name ~ '+') %}
         {% endif %}
+        {#- A changed declaration may want to know what no build before it has kept. -#}
+        {% if rule.row_id and not run_query("select to_regclass('" ~ rule.row_keys ~ "') is not null")[0][0] %}
+            {% do exceptions.raise_compiler_error(
+                model.name ~ ': which rows of ' ~ rule.input_name ~ ' belonged to which key was not kept by its last '
+                ~ 'build, as touched_by was another then; run: dbt build --full-refresh --select ' ~ model.name ~ '+') %}
+        {% endif %}
     {% endfor %}
     {% set names = _touched_key_names() %}
     create temporary table touched_keys on commit drop as

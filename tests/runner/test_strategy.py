@@ -348,6 +348,18 @@ class TestInputs(_Shop):
         assert found == (False,)
         assert_like_full_refresh(project, "fct_items", "names_the_view")
 
+    def test_h2_a_declaration_that_wants_what_was_not_kept_is_refused_by_name(
+        self, project: Any
+    ) -> None:
+        """Only a full refresh knows which order each item belonged to."""
+        build("stg_items", "order_items")
+        project.run_sql("drop table {schema}_model_state.order_items__stg_items")
+        said = failure("order_items")
+        assert "order_items: which rows of stg_items belonged to which key was not kept" in said
+        assert "dbt build --full-refresh --select order_items+" in said
+        build("order_items", options=("--full-refresh",))
+        build("order_items")
+
     def test_h2_what_a_declaration_gets_wrong_is_refused_by_name(self, project: Any) -> None:
         build("+fct_items", "+fct_orders")
         undeclared = failure("undeclared")

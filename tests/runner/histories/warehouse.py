@@ -152,10 +152,10 @@ class Warehouse:
             declared = [n for n in nodes if n.config.meta.get("touched_by")]
             node = declared[share % len(declared)]
             rules = node.config.meta["touched_by"]
-            left_out = sorted(rules)[share % len(rules)]
+            left_out = sorted(rules)[share // len(declared) % len(rules)]
             kept = {name: rule for name, rule in rules.items() if name != left_out}
             with patch.dict(node.config.meta, {"touched_by": kept}):
-                yield (f"{node.name}: reads {left_out}", "touched_by")
+                yield (f"{node.name}: ", left_out, "touched_by")
         else:
             yield ()
 
