@@ -146,11 +146,20 @@ def main() -> None:
     os.dup2(nothing, 0)
     os.close(nothing)
     del sys.argv[0]
-    # Most of what dbt makes stays to its end, and by default is looked through for garbage again and again.
-    gc.set_threshold(200_000, 20, 20)
+    run_as_main()
+
+
+def run_as_main() -> None:
+    """Run the module that the first argument names as the main program, in this process."""
+    look_less_for_garbage()
     # dbt's package imports its own main module, which Python warns of.
     warnings.filterwarnings("ignore", category=RuntimeWarning, module="runpy")
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+
+
+def look_less_for_garbage() -> None:
+    """Let Python look less often through what dbt makes: most of it stays to the end of the process."""
+    gc.set_threshold(200_000, 20, 20)
 
 
 if __name__ == "__main__":

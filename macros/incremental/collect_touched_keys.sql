@@ -50,18 +50,20 @@
             rebuilt with loads that count from the start again. -#}
         {% set mark = marks.get(rule.input_name, {}).get('high_load_id', 0) %}
         {% set input_relation = input_rows(rule.node) ~ ' as input_rows' %}
-        {% if run_query(
+        {% set found = run_query(
             'select exists (select from ' ~ input_relation ~ ')'
             ~ ' and not exists (select from ' ~ input_relation
-            ~ ' where input_rows._load_id >= ' ~ mark ~ ')'
-        )[0][0] %}
+            ~ ' where input_rows._load_id >= ' ~ mark ~ '), '
+            ~ "to_regclass('" ~ rule.row_keys ~ "') is null"
+        )[0] %}
+        {% if found[0] %}
             {% do exceptions.raise_compiler_error(
                 model.name ~ ': all rows of ' ~ rule.input_name ~ ' come from loads older than '
                 ~ mark ~ ', which this model has read. The input was rebuilt; run: '
                 ~ 'dbt build --full-refresh --select ' ~ model.name ~ '+') %}
         {% endif %}
         {#- A changed declaration may want to know what no build before it has kept. -#}
-        {% if rule.row_id and not run_query("select to_regclass('" ~ rule.row_keys ~ "') is not null")[0][0] %}
+        {% if rule.row_id and found[1] %}
             {% do exceptions.raise_compiler_error(
                 model.name ~ ': which rows of ' ~ rule.input_name ~ ' belonged to which key was not kept by its last '
                 ~ 'build, as touched_by was another then; run: dbt build --full-refresh --select ' ~ model.name ~ '+') %}

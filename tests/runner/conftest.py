@@ -5,7 +5,6 @@ The whole session works in a copy of the project, in a folder whose name has a s
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import re
@@ -31,6 +30,7 @@ from psycopg2.extensions import connection as PgConnection
 from xdist.scheduler import LoadScopeScheduling
 
 from runner import embedded
+from runner.child import look_less_for_garbage
 from runner.connect import connect
 from runner.embedded import place
 from runner.embedded.server import free_port
@@ -109,7 +109,7 @@ def quick_dbt() -> Iterator[None]:
     looked through for garbage again and again.
     """
     invoke = dbtRunner.invoke
-    gc.set_threshold(200_000, 20, 20)
+    look_less_for_garbage()
 
     def unmeasured(*args: Any, **options: Any) -> Any:
         measuring = Coverage.current()

@@ -13,13 +13,11 @@ import gc
 import json
 import os
 import re
-import runpy
 import select
 import signal
 import socket
 import sys
 import time
-import warnings
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -83,9 +81,7 @@ def _supervise(line: socket.socket) -> None:
     """Fork the dbt that is asked for on `line`, tell how it ended, and end it if who asked is gone."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     head, outputs, *_ = socket.recv_fds(line, 4, 3)
-    left, text = int.from_bytes(head, "big"), b""
-    while len(text) < left:
-        text += line.recv(left - len(text))
+    text = line.recv(int.from_bytes(head, "big"), socket.MSG_WAITALL)
     process = os.fork()
     if process == 0:
         line.close()
@@ -112,15 +108,11 @@ def _become(request: dict[str, Any], outputs: list[int]) -> None:
     os.environ.update(request["environment"])
     time.tzset()
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    gc.set_threshold(200_000, 20, 20)
-    module, *args = request["modules"]
-    sys.argv = ["-m", *args]
-    if module == child.__name__:
+    sys.argv = request["modules"]
+    if sys.argv[0] == child.__name__:
         child.main()
     else:
-        warnings.filterwarnings("ignore", category=RuntimeWarning, module="runpy")
-        sys.argv[0] = module
-        runpy.run_module(module, run_name="__main__", alter_sys=True)
+        child.run_as_main()
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -18,6 +17,7 @@ from psycopg2 import sql
 from psycopg2.extensions import connection as PgConnection
 
 from runner import embedded
+from runner.child import look_less_for_garbage
 from runner.connect import connect
 from runner.settings import Connection, read_state
 
@@ -176,7 +176,7 @@ class Warehouse:
 def made_in(home: Path) -> Iterator[Warehouse]:
     """Start clusters in `home`, fill and build a small warehouse there, and stop all at the end."""
     enable_test_caching()
-    gc.set_threshold(200_000, 20, 20)
+    look_less_for_garbage()
     embedded.up(home)
     try:
         state = read_state(home)
