@@ -5,6 +5,7 @@ Raw is changed behind the loader's back, as a load would change it: new values u
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import closing
@@ -195,6 +196,28 @@ def test_the_future_changes_no_feature(store: Project) -> None:
         assert table(store, name, later) != after[name], name
     full = refreshed(store)
     assert full == {name: table(store, name, schema=schema_of(name)) for name in MODELS}
+
+
+def test_a_view_that_moves_against_the_promise_is_found(store: Project) -> None:
+    """`moves: false` saves the memory of each view's keys; the data test tells when a source does not keep to it."""
+    models = ("--select", *FEATURES)
+    change(
+        store,
+        f"update raw.listing_views as moved set customer_id = other.customer_id, product_id = other.product_id, "
+        f"_load_id = {LOAD_ID + 2}, _loaded_at = now() from raw.listing_views as other "
+        "where (moved.view_id, other.view_id) in ("
+        "select a.view_id, b.view_id from raw.listing_views a join raw.listing_views b "
+        "on a.customer_id <> b.customer_id and a.product_id <> b.product_id "
+        "join ml.customer_features c on c.customer_id = a.customer_id and c.as_of_date = '2026-03-01' "
+        "join ml.product_features p on p.product_id = a.product_id and p.as_of_date = '2026-03-01' "
+        "where a.viewed_at between '2026-02-01' and '2026-02-20' and a._deleted_at is null "
+        "order by a.view_id, b.view_id limit 1)",
+    )  # fmt: skip
+    store.dbt("run", *models)
+    done = store.dbt("test", "--select", "feature_views_match_listing_views", expect=1)
+    assert re.search(r"Got [1-9]\d* results?, configured to fail", done.out)
+    store.dbt("run", "--full-refresh", *models)
+    store.dbt("test", "--select", "feature_views_match_listing_views")
 
 
 def warehouse_rows(project: Project, query: str) -> list[tuple[Any, ...]]:

@@ -172,7 +172,11 @@ class Shop:
         key = self.first_id + step.number % COUNTS[step.table]
         if step.action == "put":
             rng = random.Random(step.variant)  # noqa: S311
-            self.source[step.table][key] = _values(step.table, self.first_id, rng)
+            row = _values(step.table, self.first_id, rng)
+            if step.table == "listing_views":  # the feature tables declare that a view never moves
+                first = _values(step.table, self.first_id, random.Random(key))  # noqa: S311
+                row |= {name: first[name] for name in ("product_id", "customer_id")}
+            self.source[step.table][key] = row
         else:
             self.source[step.table].pop(key, None)
 
