@@ -25,6 +25,7 @@ from runner.errors import ConfigError, LockedError, UnreachableError
 from runner.settings import Settings
 
 TESTS = ("test", "unit_test")
+MODELS = ("model", "seed", "snapshot")
 BAD = ("error", "fail", "runtime error")
 PLAIN_EVERY = 50
 _RESULTS, _SOURCES = "run_results.json", "sources.json"
@@ -44,10 +45,8 @@ class BuildOutcome:
 
     def counts(self, *, is_test: bool) -> Counter[str]:
         """Return how many tests (or models, seeds, snapshots) ended in each status."""
-        built = [
-            r for r in self.results if r.resource_type != "exposure"
-        ]  # dbt does nothing to those
-        return Counter(r.status for r in built if (r.resource_type in TESTS) == is_test)
+        kinds = TESTS if is_test else MODELS
+        return Counter(r.status for r in self.results if r.resource_type in kinds)
 
     def named(self, *statuses: str) -> list[NodeResult]:
         """Return the nodes that ended in one of `statuses`."""
