@@ -28,6 +28,7 @@ from dbt_common.behavior_flags import BehaviorFlagRendered
 from psycopg2 import sql
 from psycopg2.extensions import connection as PgConnection
 from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import WorkerController
 
 from runner import embedded
 from runner.child import look_less_for_garbage
@@ -53,6 +54,9 @@ LONGEST = (
     "test_pipeline", "test_privacy", "test_histories", "test_builds", "test_values", "test_strategy", "test_faults",
     "test_partitioned", "test_embedded", "test_cli", "test_features", "test_conformance", "test_reconcile",
 )  # fmt: skip
+
+# Where the controller keeps the address of the warm dbt.
+_WARM_DBT = pytest.StashKey[str]()
 
 # How coverage hands itself to every Python process that is started, once it is on in this one.
 _COVERAGE: dict[str, str] = {}
@@ -128,26 +132,43 @@ def quick_dbt() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="session", autouse=True)
-def warm_dbt() -> Iterator[None]:
-    """Let whatever dbt the tests start be a fork of one that is warm, as soon as that one is (see warm_dbt.py)."""
-    if not hasattr(os, "pidfd_open"):  # Linux only
-        yield
-        return
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Start the warm dbt, one for all workers: what the tests start are forks of it as soon as it is warm."""
+    config = session.config
+    if hasattr(config, "workerinput") or config.option.collectonly or not hasattr(os, "pidfd_open"):
+        return  # a worker; no test will run; not on Linux
     folder = Path(tempfile.mkdtemp(prefix="haven-dbt-"))
-    address = str(folder / "socket")
-    program = [sys.executable, str(Path(__file__).parent / "warm_dbt.py"), address]
     settings = {"DBT_TARGET_PATH": str(folder), "DBT_LOG_PATH": str(folder), "WARM_DBT": ""}
     process = subprocess.Popen(
-        program, env=clean_environment() | settings, cwd=folder, stdin=subprocess.PIPE
-    )
+        [sys.executable, str(Path(__file__).parent / "warm_dbt.py"), str(folder / "socket")],
+        env=clean_environment() | settings, cwd=folder, stdin=subprocess.PIPE,
+    )  # fmt: skip
+
+    def end() -> None:
+        process.kill()
+        process.communicate()
+        shutil.rmtree(folder)
+
+    config.add_cleanup(end)
+    config.stash[_WARM_DBT] = str(folder / "socket")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: WorkerController) -> None:
+    """Tell a worker where the warm dbt is."""
+    node.workerinput["warm_dbt"] = node.config.stash.get(_WARM_DBT, "")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def warm_dbt(pytestconfig: pytest.Config) -> Iterator[None]:
+    """Let whatever dbt the tests start be a fork of the warm one (see warm_dbt.py)."""
+    at_worker = getattr(pytestconfig, "workerinput", {}).get("warm_dbt", "")
+    address = pytestconfig.stash.get(_WARM_DBT, at_worker)
     with pytest.MonkeyPatch.context() as patched:
-        patched.setenv("WARM_DBT", f"{os.getsid(0)} {address}")
-        patched.setenv("PYTHONPATH", str(STARTUP))
+        if address:
+            patched.setenv("WARM_DBT", f"{os.getsid(0)} {address}")
+            patched.setenv("PYTHONPATH", str(STARTUP))
         yield
-    process.kill()
-    process.communicate()
-    shutil.rmtree(folder)
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ from unittest.mock import patch
 
 from dbt.cli.main import dbtRunner
 from dbt.deprecations import reset_deprecations
+from dbt_common.clients.jinja import template_cache
 from dbt_common.events.functions import reset_metadata_vars
 from dbt_common.tests import enable_test_caching
 from dbt_extractor import ExtractionError
@@ -47,15 +48,28 @@ def _extract(source: str) -> dict[str, Any]:
     }
 
 
+def _dump(value: Any, file: Any, **options: Any) -> None:
+    """Write what `json.dump` writes, in one piece, by the encoder in C: manifests in a tenth of the time."""
+    file.write(json.dumps(value, **options))
+
+
 def warm_up() -> None:
-    """Parse the project once: forks inherit the schemas and templates that dbt makes on the way."""
+    """Parse the project twice, the second time from what the first has written, and compile its macros.
+
+    Forks inherit the schemas, readers and templates that dbt makes on the way.
+    """
     enable_test_caching()
+    json.dump = _dump  # type: ignore[assignment]
     with (
         patch("dbt.parser.models.py_extract_from_source", _extract),
         patch("dbt.clients.jinja_static.py_extract_from_source", _extract),
     ):
-        folders = ["--project-dir", str(ROOT), "--profiles-dir", str(ROOT)]
-        dbtRunner().invoke(["parse", "--no-partial-parse", "--quiet", *folders])
+        command = ["parse", "--quiet", "--project-dir", str(ROOT), "--profiles-dir", str(ROOT)]
+        dbtRunner().invoke([*command, "--no-partial-parse"])
+        manifest = dbtRunner().invoke(command).result
+    for macro in manifest.macros.values():
+        if macro.package_name in ("dbt", "dbt_postgres", "haven"):
+            template_cache.get_node_template(macro)
     reset_metadata_vars()
     reset_deprecations()
     gc.collect()
