@@ -26,7 +26,7 @@ HISTORIES = int(os.environ.get("HISTORIES", "200"))
 SEED = int(os.environ.get("SEED") or secrets.randbelow(1_000_000))
 WITH_MUTANTS = int(os.environ.get("MUTANTS", str(len(MUTANTS))))
 # Examples after which a mutant that was not found counts as missed.
-PATIENCE = 20
+PATIENCE = 40
 
 
 class WrongError(AssertionError):
