@@ -10,7 +10,7 @@ from psycopg2 import sql
 from psycopg2.extensions import cursor as PgCursor
 
 from runner import log
-from runner.catalog import Column, Table
+from runner.catalog import Column, Name, Table
 from runner.contract import TableSpec
 from runner.errors import DataError
 from runner.load.outcome import Mode
@@ -150,31 +150,31 @@ def find_drift(
     )
 
 
-def noted_changes(warehouse: PgCursor) -> dict[tuple[str, str], dict[str, str]]:
-    """Return, by source and table, each column's last coming or going since raw was first loaded."""
+def noted_changes(warehouse: PgCursor) -> dict[Name, dict[str, str]]:
+    """Return, by schema and name of the raw table, each column's last coming or going since it was first loaded."""
     warehouse.execute(
         """
         with first_loads as (
-            select source_name, table_name, max(load_id) as load_id
+            select raw_schema, raw_table, max(load_id) as load_id
             from ops.table_loads
             where mode = 'first' and status = 'ok'
-            group by source_name, table_name
+            group by raw_schema, raw_table
         ),
         latest as (
-            select distinct on (source_name, table_name, column_name)
-                source_name, table_name, column_name, change
+            select distinct on (raw_schema, raw_table, column_name)
+                raw_schema, raw_table, column_name, change
             from ops.schema_changes
-            left join first_loads using (source_name, table_name)
+            left join first_loads using (raw_schema, raw_table)
             where change in ('added', 'dropped', 'restored', 'renamed')
                 and schema_changes.load_id > coalesce(first_loads.load_id, 0)
-            order by source_name, table_name, column_name, schema_change_id desc
+            order by raw_schema, raw_table, column_name, schema_change_id desc
         )
-        select source_name, table_name, jsonb_object_agg(column_name, change)
+        select raw_schema, raw_table, jsonb_object_agg(column_name, change)
         from latest
-        group by source_name, table_name
+        group by raw_schema, raw_table
         """
     )
-    return {(source, table): changes for source, table, changes in warehouse.fetchall()}
+    return {(schema, table): changes for schema, table, changes in warehouse.fetchall()}
 
 
 def apply_drift(
@@ -256,11 +256,12 @@ def _note(
     """Write one change and log it; a column that comes in any load but a full one lacks its older values."""
     is_partial = mode != "full" and change.change in ("added", "restored")
     warehouse.execute(
-        "insert into ops.schema_changes (load_id, source_name, table_name, column_name, change, "
-        "old_type, raw_type, is_backfill_advised, old_name) values (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        "insert into ops.schema_changes (load_id, raw_schema, raw_table, source_name, table_name, "
+        "column_name, change, old_type, raw_type, is_backfill_advised, old_name) "
+        "values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
         (
-            load_id, spec.source_name, spec.name, change.column, change.change,
-            change.old_type, change.new_type, is_partial, change.old_name,
+            load_id, spec.raw_schema, spec.raw_table, spec.source_name, spec.name, change.column,
+            change.change, change.old_type, change.new_type, is_partial, change.old_name,
         ),
     )  # fmt: skip
     types = " to ".join(filter(None, dict.fromkeys((change.old_type, change.new_type))))
@@ -282,6 +283,6 @@ def note_backfill(spec: TableSpec, warehouse: PgCursor) -> None:
     """Note that a load has just read every row, so that no column lacks older values any more."""
     warehouse.execute(
         "update ops.schema_changes set backfilled_at = now() "
-        "where source_name = %s and table_name = %s and is_backfill_advised and backfilled_at is null",
-        (spec.source_name, spec.name),
+        "where raw_schema = %s and raw_table = %s and is_backfill_advised and backfilled_at is null",
+        (spec.raw_schema, spec.raw_table),
     )

@@ -214,23 +214,23 @@ def _stored(
     warehouse: PgConnection, specs: Sequence[TableSpec]
 ) -> dict[str, tuple[str | None, tuple[Candidate, ...]]]:
     """Return the stored mark and the candidates of each table that has a row of its watermark."""
-    columns = {spec.label: spec.watermark for spec in specs}
+    labels = {(spec.raw_schema, spec.raw_table, spec.watermark): spec.label for spec in specs}
     with warehouse, warehouse.cursor() as cursor:
         cursor.execute(
-            "select source_name || '.' || table_name, watermark_column, watermark, candidates "
-            "from ops.watermarks where source_name = any(%s)",
-            (list({spec.source_name for spec in specs}),),
+            "select raw_schema, raw_table, watermark_column, watermark, candidates "
+            "from ops.watermarks where raw_schema = any(%s)",
+            (list({spec.raw_schema for spec in specs}),),
         )
         return {
-            label: (
+            labels[schema, table, column]: (
                 mark,
                 tuple(
                     Candidate(c["mark"], None if c["open"] is None else tuple(c["open"]), c["xmax"])
                     for c in candidates
                 ),
             )
-            for label, column, mark, candidates in cursor.fetchall()
-            if columns.get(label) == column
+            for schema, table, column, mark, candidates in cursor.fetchall()
+            if (schema, table, column) in labels
         }
 
 

@@ -64,18 +64,47 @@ create table if not exists ops.circuit_breakers (
 );
 
 create table if not exists ops.watermarks (
+    raw_schema text not null,
+    raw_table text not null,
     source_name text not null,
     table_name text not null,
     watermark_column text not null,
     watermark text not null,
     load_id bigint not null,
     updated_at timestamptz not null default now(),
-    primary key (source_name, table_name)
+    primary key (raw_schema, raw_table)
 );
 
 -- Null until a mark is known to be safe; `candidates` are marks that wait for transactions of the source to end.
 alter table ops.watermarks alter column watermark drop not null;
 alter table ops.watermarks add column if not exists candidates jsonb not null default '[]';
+
+-- A mark was once kept by source and table: it is its last load's, unless another copy has moved it since that one read
+-- the table whole. A copy without a mark is read whole, once.
+alter table ops.watermarks add column if not exists raw_schema text, add column if not exists raw_table text;
+
+update ops.watermarks
+set raw_schema = own.raw_schema, raw_table = own.raw_table
+from ops.table_loads as own
+where watermarks.raw_schema is null and watermarks.load_id = own.load_id
+    and not exists (
+        select from ops.table_loads as other
+        where other.source_name = own.source_name and other.table_name = own.table_name and other.status = 'ok'
+            and (other.raw_schema, other.raw_table) <> (own.raw_schema, own.raw_table)
+            and other.load_id > (
+                select coalesce(max(whole.load_id), 0)
+                from ops.table_loads as whole
+                where whole.source_name = own.source_name and whole.table_name = own.table_name
+                    and (whole.raw_schema, whole.raw_table) = (own.raw_schema, own.raw_table)
+                    and whole.mode in ('first', 'full') and whole.status = 'ok'
+            )
+    );
+
+delete from ops.watermarks
+where raw_schema is null;
+
+alter table ops.watermarks drop constraint if exists watermarks_pkey;
+alter table ops.watermarks add primary key (raw_schema, raw_table);
 
 create table if not exists ops.schema_changes (
     schema_change_id bigint generated always as identity primary key,
@@ -95,6 +124,13 @@ alter table ops.schema_changes drop constraint if exists schema_changes_change_c
 alter table ops.schema_changes add constraint schema_changes_change_check
 check (change in ('added', 'dropped', 'restored', 'widened', 'nullable', 'renamed', 'rebuilt', 'key'));
 alter table ops.schema_changes add column if not exists old_name text;
+alter table ops.schema_changes add column if not exists raw_schema text, add column if not exists raw_table text;
+
+update ops.schema_changes
+set raw_schema = table_loads.raw_schema, raw_table = table_loads.raw_table
+from ops.table_loads
+where schema_changes.raw_schema is null and schema_changes.load_id = table_loads.load_id;
+
 comment on column ops.schema_changes.old_name is 'Name in raw before; null unless the column was renamed.';
 
 create table if not exists ops.table_identities (
@@ -124,7 +160,7 @@ comment on column ops.runs.loading_from is
 comment on table ops.table_loads is 'One row per load of one table; an ok row commits together with its data.';
 comment on table ops.load_parts is 'Parts of first loads under way; empty when no load runs.';
 comment on table ops.circuit_breakers is 'Sources whose last runs could not reach them, and when they are tried again.';
-comment on table ops.watermarks is 'How far each incremental table has been read.';
+comment on table ops.watermarks is 'How far the source of each raw table has been read.';
 comment on column ops.watermarks.watermark is
 'No row up to it can still appear in the source; null while the first transactions that might write one are open.';
 comment on column ops.watermarks.candidates is

@@ -174,7 +174,7 @@ def plan_table(
                 f"{watermark_type}; it must be a timestamp, a date or a number"
             )
     columns = fitted(columns, raw)
-    noted = seen.noted.get((spec.source_name, spec.name), {})
+    noted = seen.noted.get((spec.raw_schema, spec.raw_table), {})
     drift = replace(
         find_drift(spec, columns, key, raw, noted, is_rebuilding=request.rebuild), renamed=renamed
     )

@@ -39,8 +39,8 @@ def stored_watermark(warehouse: PgCursor, spec: TableSpec) -> str | None:
     """Return the watermark of the table's last load as text; None if there is none of that column."""
     warehouse.execute(
         "select watermark from ops.watermarks "
-        "where source_name = %s and table_name = %s and watermark_column = %s",
-        (spec.source_name, spec.name, spec.watermark),
+        "where raw_schema = %s and raw_table = %s and watermark_column = %s",
+        (spec.raw_schema, spec.raw_table, spec.watermark),
     )
     row = warehouse.fetchone()
     return row[0] if row else None

@@ -16,7 +16,7 @@ from runner.load.identity import Identity, Origin, noted_identities, read_origin
 
 @dataclass(frozen=True)
 class Seen:
-    """What both catalogs and ops say of all tables at once: by schema and name there, or by source and table.
+    """What both catalogs and ops say of all tables at once, by schema and name there.
 
     `unknown_types` are the built-in types that the warehouse lacks.
     """
@@ -24,7 +24,7 @@ class Seen:
     origin: Origin
     source: Mapping[Name, Table]
     raw: Mapping[Name, Table]
-    noted: Mapping[tuple[str, str], Mapping[str, str]]
+    noted: Mapping[Name, Mapping[str, str]]
     identities: Mapping[Name, Identity]
     unknown_types: frozenset[str]
     timeouts: dict[str, float] = field(default_factory=dict)

@@ -132,16 +132,19 @@ def _advance_watermark(plan: TablePlan, warehouse: PgCursor, load_id: int) -> st
     warehouse.execute(
         sql.SQL(
             "insert into ops.watermarks "
-            "(source_name, table_name, watermark_column, watermark, load_id, candidates) "
-            "values (%(source)s, %(table)s, %(column)s, greatest({})::text, %(load_id)s, "
-            "coalesce(%(waiting)s::jsonb, '[]')) "
-            "on conflict (source_name, table_name) do update set "
+            "(raw_schema, raw_table, source_name, table_name, watermark_column, watermark, load_id, "
+            "candidates) values (%(raw_schema)s, %(raw_table)s, %(source)s, %(table)s, %(column)s, "
+            "greatest({})::text, %(load_id)s, coalesce(%(waiting)s::jsonb, '[]')) "
+            "on conflict (raw_schema, raw_table) do update set "
+            "source_name = excluded.source_name, table_name = excluded.table_name, "
             "watermark_column = excluded.watermark_column, watermark = excluded.watermark, "
             "load_id = excluded.load_id, updated_at = now(), "
             # A table that could not be looked at keeps those it has.
             "candidates = coalesce(%(waiting)s::jsonb, watermarks.candidates) returning watermark"
         ).format(sql.SQL(", ").join(sql.SQL("{}::{}").format(sql.Literal(m), kind) for m in marks)),
         {
+            "raw_schema": spec.raw_schema,
+            "raw_table": spec.raw_table,
             "source": spec.source_name,
             "table": spec.name,
             "column": spec.watermark,

@@ -91,6 +91,48 @@ def test_l1_a_login_with_select_only_loses_no_late_commit(shop: Source) -> None:
     assert shop.load_one(BARE).rows_read == 1  # the newest row alone
 
 
+COPIES = [replace(BARE, raw_schema=f"raw_{copy}") for copy in "ab"]
+
+
+def test_two_copies_of_a_table_keep_marks_and_changes_of_their_own(shop: Source) -> None:
+    table(shop, values="now() - interval '3 days'")
+    ours, theirs = COPIES
+    shop.load_one(ours)
+    shop.execute(
+        "insert into item select n, 'b', now() - n * interval '1 hour' from generate_series(6, 9) n"
+    )
+    shop.load_one(theirs)
+    assert shop.load_one(ours).rows_inserted == 4
+    # A column that one of them has noted as gone is news to the other.
+    shop.execute("alter table item drop column name")
+    for spec in COPIES:
+        shop.load_one(spec)
+    noted = "select raw_schema, column_name, change from ops.schema_changes order by 1"
+    assert rows(shop.warehouse, noted) == [
+        ("raw_a", "name", "dropped"),
+        ("raw_b", "name", "dropped"),
+    ]
+
+
+def test_marks_of_an_older_warehouse_go_to_the_copy_that_set_them(shop: Source) -> None:
+    table(shop)
+    ours, theirs = COPIES
+    older = (
+        "alter table ops.watermarks drop column raw_schema, drop column raw_table, "
+        "add primary key (source_name, table_name); "
+        "alter table ops.schema_changes drop column raw_schema, drop column raw_table; "
+        "comment on schema ops is 'an older one'"
+    )
+    shop.load_one(ours)
+    rows(shop.warehouse, older)
+    assert shop.load_one(ours).mode == "incremental"
+    shop.load_one(theirs)
+    # Both had the one mark, so that it may be too high for this one.
+    rows(shop.warehouse, "delete from ops.watermarks where raw_schema = 'raw_b'")
+    rows(shop.warehouse, older)
+    assert [shop.load_one(ours).mode for _ in range(2)] == ["full", "incremental"]
+
+
 def clear(shop: Source) -> None:
     """Forget the table on both sides, so that the next kind begins afresh."""
     shop.execute("drop table item")
