@@ -60,6 +60,19 @@ select
     )
 """
 
+# A mark that is older than `watermark_type` counts if it can be of the type.
+_STORED = """
+select
+    (wanted.number - 1)::integer, watermarks.watermark, watermarks.candidates,
+    coalesce(
+        watermarks.watermark_type = wanted.watermark_type,
+        pg_input_is_valid(watermarks.watermark, wanted.watermark_type), false
+    )
+from unnest(%s::text[], %s::text[], %s::text[], %s::text[]) with ordinality
+    as wanted (raw_schema, raw_table, watermark_column, watermark_type, number)
+inner join ops.watermarks using (raw_schema, raw_table, watermark_column)
+"""
+
 # The type beneath a watermark's domains; `is_fed`: rows come from elsewhere, in an order that no mark can follow.
 _COLUMNS = """
 with recursive wanted as (
@@ -193,10 +206,11 @@ def read_marks(
     specs = [spec for spec in specs if spec.watermark]
     if not specs:
         return {}
-    stored = _stored(warehouse, specs)
     with source.cursor() as cursor:
         cursor.execute("select set_config('statement_timeout', '0', false)")
-        rows = _Prober(cursor, specs, stored).rows()
+        columns = _columns(cursor, specs)
+        stored = _stored(warehouse, specs, columns)
+        rows = _Prober(cursor, specs, columns, stored).rows()
         listed = now = open_transactions(cursor)
         if any(row.is_news for row in rows.values()):
             now = _wait(cursor, listed)
@@ -210,27 +224,41 @@ def read_marks(
     return found
 
 
+def stored_marks(
+    cursor: PgCursor, specs: Sequence[TableSpec], kinds: Sequence[str]
+) -> list[tuple[int, str | None, list[dict[str, Any]], bool]]:
+    """Return place in `specs`, stored mark, candidates, and whether they are of the type `kinds` has there."""
+    cursor.execute(
+        _STORED,
+        (
+            [spec.raw_schema for spec in specs],
+            [spec.raw_table for spec in specs],
+            [spec.watermark for spec in specs],
+            list(kinds),
+        ),
+    )
+    return cursor.fetchall()
+
+
 def _stored(
-    warehouse: PgConnection, specs: Sequence[TableSpec]
+    warehouse: PgConnection, specs: Sequence[TableSpec], columns: Sequence[tuple[int, str, bool]]
 ) -> dict[str, tuple[str | None, tuple[Candidate, ...]]]:
-    """Return the stored mark and the candidates of each table that has a row of its watermark."""
-    labels = {(spec.raw_schema, spec.raw_table, spec.watermark): spec.label for spec in specs}
+    """Return the stored mark and the candidates of each table that has a row of its watermark, of its type."""
+    wanted = {specs[n].label: (specs[n], k) for n, k, _ in columns if k.startswith(MARK_TYPES)}
+    found = [spec for spec, _ in wanted.values()]
     with warehouse, warehouse.cursor() as cursor:
-        cursor.execute(
-            "select raw_schema, raw_table, watermark_column, watermark, candidates "
-            "from ops.watermarks where raw_schema = any(%s)",
-            (list({spec.raw_schema for spec in specs}),),
-        )
         return {
-            labels[schema, table, column]: (
+            found[number].label: (
                 mark,
                 tuple(
                     Candidate(c["mark"], None if c["open"] is None else tuple(c["open"]), c["xmax"])
                     for c in candidates
                 ),
             )
-            for schema, table, column, mark, candidates in cursor.fetchall()
-            if (schema, table, column) in labels
+            for number, mark, candidates, is_of_type in stored_marks(
+                cursor, found, [kind for _, kind in wanted.values()]
+            )
+            if is_of_type
         }
 
 
@@ -251,15 +279,16 @@ class _Prober:
         self,
         cursor: PgCursor,
         specs: Sequence[TableSpec],
+        columns: Sequence[tuple[int, str, bool]],
         stored: Mapping[str, tuple[str | None, tuple[Candidate, ...]]],
     ) -> None:
-        self.cursor, self.specs, self.stored = cursor, specs, stored
+        self.cursor, self.specs, self.columns, self.stored = cursor, specs, columns, stored
         self._clocks: dict[str | None, tuple[str, str] | None] = {}
 
     def rows(self) -> dict[str, _Row]:
         """Return the row of each table that could be looked at, by label."""
         probes = {}
-        for number, kind, is_fed in _columns(self.cursor, self.specs):
+        for number, kind, is_fed in self.columns:
             spec = self.specs[number]
             if is_fed and spec.deletes == "ignore":
                 log.info(

@@ -103,6 +103,8 @@ where watermarks.raw_schema is null and watermarks.load_id = own.load_id
 delete from ops.watermarks
 where raw_schema is null;
 
+alter table ops.watermarks add column if not exists watermark_type text;
+
 alter table ops.watermarks drop constraint if exists watermarks_pkey;
 alter table ops.watermarks add primary key (raw_schema, raw_table);
 
@@ -163,6 +165,8 @@ comment on table ops.circuit_breakers is 'Sources whose last runs could not reac
 comment on table ops.watermarks is 'How far the source of each raw table has been read.';
 comment on column ops.watermarks.watermark is
 'No row up to it can still appear in the source; null while the first transactions that might write one are open.';
+comment on column ops.watermarks.watermark_type is
+'The column''s type when the mark was set; null for a mark older than this column. A mark of another type says nothing.';
 comment on column ops.watermarks.candidates is
 'Marks that are safe once the transactions they name have ended (docs/decisions/0020).';
 comment on table ops.schema_changes is

@@ -178,11 +178,13 @@ def plan_table(
     drift = replace(
         find_drift(spec, columns, key, raw, noted, is_rebuilding=request.rebuild), renamed=renamed
     )
-    stored = stored_watermark(warehouse, spec) if raw and spec.watermark else None
+    stored, is_of_other_type = stored_watermark(warehouse, spec, watermark_type if raw else None)
     mode, condition = reading(source, spec, request, raw, stored, watermark_type, probed)
     compared_whole = None
     if raw is not None and watermark_type is not None and not request.full:
         compared_whole = _doubt(drift, columns, before, now)
+        if is_of_other_type:
+            compared_whole = f"{spec.watermark} is {watermark_type} now, and the stored mark is not"
     if compared_whole is not None:
         mode, condition = "full", None
     if spec.timeout not in seen.timeouts:

@@ -128,26 +128,35 @@ def _advance_watermark(plan: TablePlan, warehouse: PgCursor, load_id: int) -> st
     marks = [plan.watermark_from, probed.settled, probed.mark]
     if plan.mode in ("first", "full") and (probed.is_below or probed.mark is not None):
         marks = [probed.mark]
-    kind = sql.SQL(bare(plan.watermark_type or ""))
+    kind = bare(plan.watermark_type or "")
     warehouse.execute(
         sql.SQL(
             "insert into ops.watermarks "
-            "(raw_schema, raw_table, source_name, table_name, watermark_column, watermark, load_id, "
-            "candidates) values (%(raw_schema)s, %(raw_table)s, %(source)s, %(table)s, %(column)s, "
+            "(raw_schema, raw_table, source_name, table_name, watermark_column, watermark_type, watermark, load_id, "
+            "candidates) values (%(raw_schema)s, %(raw_table)s, %(source)s, %(table)s, %(column)s, %(type)s, "
             "greatest({})::text, %(load_id)s, coalesce(%(waiting)s::jsonb, '[]')) "
             "on conflict (raw_schema, raw_table) do update set "
             "source_name = excluded.source_name, table_name = excluded.table_name, "
-            "watermark_column = excluded.watermark_column, watermark = excluded.watermark, "
+            "watermark_column = excluded.watermark_column, watermark_type = excluded.watermark_type, "
+            "watermark = excluded.watermark, "
             "load_id = excluded.load_id, updated_at = now(), "
-            # A table that could not be looked at keeps those it has.
-            "candidates = coalesce(%(waiting)s::jsonb, watermarks.candidates) returning watermark"
-        ).format(sql.SQL(", ").join(sql.SQL("{}::{}").format(sql.Literal(m), kind) for m in marks)),
+            # A table that could not be looked at keeps those it has, if they are of this column as it is.
+            "candidates = coalesce(%(waiting)s::jsonb, case when "
+            "(watermarks.watermark_column, watermarks.watermark_type) "
+            "= (excluded.watermark_column, excluded.watermark_type) "
+            "then watermarks.candidates end, '[]') returning watermark"
+        ).format(
+            sql.SQL(", ").join(
+                sql.SQL("{}::{}").format(sql.Literal(m), sql.SQL(kind)) for m in marks
+            )
+        ),
         {
             "raw_schema": spec.raw_schema,
             "raw_table": spec.raw_table,
             "source": spec.source_name,
             "table": spec.name,
             "column": spec.watermark,
+            "type": kind,
             "load_id": load_id,
             "waiting": Json([c.as_dict() for c in probed.waiting]) if plan.probed else None,
         },

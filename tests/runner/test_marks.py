@@ -13,7 +13,7 @@ from psycopg2.extensions import connection as PgConnection
 from test_load import SPEC, Shop
 
 from runner.connect import connect
-from runner.contract import TableSpec
+from runner.contract import DEFAULT_LOOKBACK, TableSpec
 from runner.load import marks, merge
 
 # Without a sweep and without an overlap, only the mark can find a row.
@@ -118,7 +118,7 @@ def test_marks_of_an_older_warehouse_go_to_the_copy_that_set_them(shop: Source) 
     table(shop)
     ours, theirs = COPIES
     older = (
-        "alter table ops.watermarks drop column raw_schema, drop column raw_table, "
+        "alter table ops.watermarks drop column raw_schema, drop column raw_table, drop column watermark_type, "
         "add primary key (source_name, table_name); "
         "alter table ops.schema_changes drop column raw_schema, drop column raw_table; "
         "comment on schema ops is 'an older one'"
@@ -131,6 +131,34 @@ def test_marks_of_an_older_warehouse_go_to_the_copy_that_set_them(shop: Source) 
     rows(shop.warehouse, "delete from ops.watermarks where raw_schema = 'raw_b'")
     rows(shop.warehouse, older)
     assert [shop.load_one(ours).mode for _ in range(2)] == ["full", "incremental"]
+
+
+@pytest.mark.parametrize(
+    ("before", "values", "after", "new", "is_noted"),
+    [
+        ("numeric", "n + 0.5", "integer", "8", True),
+        ("bigint", "n + 5000000000", "integer using 3", "8", False),
+        ("integer", "n", "timestamptz using to_timestamp(u)", "now()", True),
+        ("timestamp", "now()::timestamp - interval '1 day'", "bigint using 3", "8", False),
+    ],
+)  # fmt: skip
+def test_a_mark_of_another_type_is_none_and_the_table_is_read_whole(
+    shop: Source, before: str, values: str, after: str, new: str, is_noted: bool
+) -> None:
+    spec = replace(BARE, watermark="u", lookback=DEFAULT_LOOKBACK)
+    shop.execute(f"create table item (id bigint primary key, u {before})")
+    shop.execute(f"insert into item select n, {values} from generate_series(1, 5) n")
+    shop.load_one(spec)
+    if not is_noted:
+        rows(shop.warehouse, "update ops.watermarks set watermark_type = null")
+    shop.execute(f"alter table item alter column u type {after}")
+    outcome = shop.load_one(spec, rebuild=True)
+    kind = after.split(" ", maxsplit=1)[0].replace("timestamptz", "timestamp with time zone")
+    assert outcome.note == f"u is {kind} now, and the stored mark is not: comparing every row"
+    shop.execute(f"insert into item values (6, {new})")
+    outcome = shop.load_one(spec)
+    assert (outcome.mode, outcome.rows_inserted) == ("incremental", 1)
+    assert shop.live("id, u::text") == shop.truth("id, u::text")
 
 
 def clear(shop: Source) -> None:
