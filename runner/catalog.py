@@ -131,6 +131,23 @@ types as not materialized (
         ) as is_array
     from pg_type
 ),
+beneath as (
+    select inhparent as root, inhrelid as piece from pg_inherits
+    where inhparent = any(%(oids)s::bigint[]::oid[])
+    union
+    select beneath.root, pg_inherits.inhrelid
+    from beneath
+    inner join pg_inherits on beneath.piece = pg_inherits.inhparent
+),
+-- Partitions and children know themselves what their old rows have; a child may have had the column before, and what a
+-- foreign server has, nobody knows.
+filled as (
+    select beneath.root, pg_attribute.attname
+    from beneath
+    inner join pg_class on beneath.piece = pg_class.oid
+    inner join pg_attribute on pg_class.oid = pg_attribute.attrelid
+    where pg_attribute.atthasmissing or pg_attribute.attislocal or pg_class.relkind = 'f'
+),
 resolved as (
     select
         attrelid, attnum, attname, atttypid as type_oid, atttypmod as type_mod,
@@ -182,7 +199,8 @@ select
         ),
     leaves.attnum::integer,
     -- A column that came with a value for old rows, or that is computed from them.
-    pg_attribute.atthasmissing or pg_attribute.attgenerated <> ''
+    pg_attribute.atthasmissing or pg_attribute.attgenerated <> '' or pg_class.relkind = 'f'
+        or (leaves.attrelid, leaves.attname) in (select filled.root, filled.attname from filled)
 from leaves
 inner join pg_class on leaves.attrelid = pg_class.oid
 inner join pg_attribute

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from psycopg2 import sql
@@ -182,7 +182,7 @@ def plan_table(
     mode, condition = reading(source, spec, request, raw, stored, watermark_type, probed)
     compared_whole = None
     if raw is not None and watermark_type is not None and not request.full:
-        compared_whole = _doubt(drift, columns, before, now)
+        compared_whole = _doubt(drift, before, now)
         if is_of_other_type:
             compared_whole = f"{spec.watermark} is {watermark_type} now, and the stored mark is not"
     if compared_whole is not None:
@@ -226,17 +226,17 @@ def _followed(
     return renamed_raw(raw, renamed), renamed
 
 
-def _doubt(
-    drift: Drift, columns: Sequence[Column], before: Identity | None, now: Identity
-) -> str | None:
+def _doubt(drift: Drift, before: Identity | None, now: Identity) -> str | None:
     """Return why the watermark does not tell which rows of the source differ from raw's; None if it does."""
     reason = before.doubt(now) if before is not None else None
-    new = {column.name for column in (*drift.added, *drift.restored)}
     # One that the source had before was left out until now.
     known = before.numbers if before is not None else {}
-    filled = [c.name for c in columns if c.name in new and (c.fills_old_rows or c.name in known)]
+    filled = [c.name for c in drift.added if c.fills_old_rows or c.name in known]
     if reason is None and filled:
         reason = f"older rows have values in the new column {', '.join(filled)}"
+    if reason is None and drift.restored:
+        names = ", ".join(column.name for column in drift.restored)
+        reason = f"raw has values of before {names} was gone"
     if reason is None and drift.rebuilt:
         reason = f"{', '.join(c.name for c, _ in drift.rebuilt)} changed the type"
     if reason is None and drift.key is not None:

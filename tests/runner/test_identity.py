@@ -186,6 +186,26 @@ def test_l11_partitions_children_views_and_materialized_views_are_known_too(shop
     modes = [o.mode for o in shop.load(*specs)]
     assert modes == ["full", "incremental", "full", "full", "incremental"]
     assert {s.name for s in specs if look(shop, s).status != "ok"} == set()
+    # Old rows have values that only their own partition or child knows of.
+    shop.execute("alter table part add column c integer default 5")
+    shop.execute("alter table child add column c integer; update child set c = a")
+    shop.execute("alter table parent add column c integer")
+    outcomes = shop.load(*specs[:2])
+    assert {o.note for o in outcomes} == {
+        "older rows have values in the new column c: comparing every row"
+    }
+    assert {s.name for s in specs[:2] if look(shop, s).status != "ok"} == set()
+
+
+@pytest.mark.parametrize("change", ["rename column a to b", "add column b integer"])
+def test_l11_a_column_that_comes_back_is_compared_whole(shop: Shop, change: str) -> None:
+    shop.execute("alter table item drop column b")
+    shop.load_one()
+    shop.execute(f"alter table item {change}")
+    outcome = shop.load_one()
+    assert outcome.note == "raw has values of before b was gone: comparing every row"
+    assert same(shop, "id, b")
+    assert shop.load_one().mode == "incremental"
 
 
 @pytest.fixture
