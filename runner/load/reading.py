@@ -11,7 +11,7 @@ from psycopg2.extensions import cursor as PgCursor
 
 from runner.catalog import Table
 from runner.contract import DEFAULT_LOOKBACK, TableSpec
-from runner.errors import ConfigError
+from runner.errors import ConfigError, DataError
 from runner.load.marks import TIME_TYPES, Probed, stored_marks
 from runner.load.outcome import LoadRequest, Mode
 
@@ -21,6 +21,56 @@ _LEAST = {"smallint": -(2**15), "integer": -(2**31), "bigint": -(2**63)}
 _NO_NUMBERS = ("nan", "infinity", "-infinity")
 # Signs and bare numbers mean the opposite of what they look like: '+2' is two hours WEST of Greenwich.
 _SIGNED_ZONE = re.compile(r"(utc|gmt)?\s*[+-]?\d", re.IGNORECASE)
+
+# Rows written since the snapshot are invisible to it, so a table that was filled anew looks empty. What this session has
+# locked is what its query reads, and nobody can rewrite that any more. pg_class is as old as the snapshot; the functions
+# know the file and the name of today. What the snapshot does not know at all is new beneath a view, or a partition that
+# came meanwhile: that one has only new rows.
+_WAS_REWRITTEN = """
+select
+    to_regclass(%(quoted)s)::oid is distinct from (
+        select pg_class.oid
+        from pg_class
+        inner join pg_namespace on pg_class.relnamespace = pg_namespace.oid
+        where pg_namespace.nspname = %(schema)s::name and pg_class.relname = %(table)s::name
+    )
+    or exists (
+        select from pg_locks
+        left join pg_class on pg_locks.relation = pg_class.oid
+        where pg_locks.pid = pg_backend_pid() and pg_locks.locktype = 'relation'
+            and pg_locks.relation >= 16384 -- PostgreSQL's own catalogs come before
+            and case
+                when pg_class.oid is null
+                    then pg_get_indexdef(pg_locks.relation) is null
+                        and coalesce(pg_partition_root(pg_locks.relation) = pg_locks.relation, true)
+                else pg_class.relkind in ('r', 'm')
+                    and pg_class.relfilenode is distinct from pg_relation_filenode(pg_class.oid)
+            end
+    )
+"""
+
+
+def hold(source: PgCursor, spec: TableSpec) -> None:
+    """Lock what the source's table is made of, for the rest of the transaction. Raises DataError, psycopg2.Error.
+
+    A table that was rewritten after the transaction's snapshot is refused: its old rows are gone.
+    """
+    name = sql.Identifier(spec.source_schema, spec.source_table)
+    # Planning a query locks partitions and what a view reads, which `lock table` does not for all of them.
+    source.execute(sql.SQL("explain (costs off) select from {}").format(name))
+    source.execute(
+        _WAS_REWRITTEN,
+        {
+            "quoted": name.as_string(source),
+            "schema": spec.source_schema,
+            "table": spec.source_table,
+        },
+    )
+    if source.fetchone() != (False,):
+        raise DataError(
+            f"{spec.label} was rewritten in the source (truncated, refreshed, made again, given another type) after "
+            "this load began, so that its rows cannot be seen as of then: nothing was changed, load it again"
+        )
 
 
 def kept_from(warehouse: PgCursor, spec: TableSpec) -> str | None:

@@ -22,7 +22,7 @@ from runner.load.marks import Probed
 from runner.load.merge import merge
 from runner.load.outcome import TableOutcome
 from runner.load.plan import TablePlan
-from runner.load.reading import bare
+from runner.load.reading import bare, hold
 from runner.load.split import take_over
 from runner.load.state import check_still_ours
 
@@ -52,6 +52,7 @@ def load_table(
     started = time.monotonic()
     if plan.note:
         log.info(f"  {plan.spec.label}: {plan.note}", table=plan.spec.label)
+    hold(source, plan.spec)
     if plan.mode == "first":
         read = _first(plan, source, warehouse, load_id, parts, on_bytes)
         inserted, updated, deleted = read, 0, 0

@@ -21,6 +21,7 @@ from runner.load.buckets import ADD_UP_IN_PLACE
 from runner.load.identity import check_origin
 from runner.load.outcome import LoadRequest
 from runner.load.plan import plan_table
+from runner.load.reading import hold
 from runner.load.seen import Seen, look
 from runner.load.state import prepare
 from runner.reconcile.compare import compare
@@ -127,6 +128,7 @@ def reconcile_table(
                 _start_reading(session, (snapshot or wishes.snapshot) if session is ours else None)
             with ours.cursor() as origin, theirs.cursor() as target:
                 plan = plan_table(origin, target, spec, LoadRequest(), seen)
+                hold(origin, spec)
                 target.execute(ADD_UP_IN_PLACE)
                 # What a view gives may depend on its plan: it gets the one that the load had.
                 if plan.kind != "view":

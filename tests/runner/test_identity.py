@@ -19,6 +19,7 @@ from test_types import open_shop, refusal, shape
 from runner.connect import connect
 from runner.contract import Contract
 from runner.errors import ConfigError
+from runner.load import round  # noqa: A004
 from runner.load.identity import Origin
 from runner.load.seen import look as seen_of
 from runner.reconcile.engine import Wishes, reconcile_tables
@@ -285,6 +286,80 @@ def test_l15_a_login_without_any_right_but_select_knows_the_system(shop: Shop) -
 
 
 FULL = replace(SPEC, strategy="full", watermark=None)
+AGAIN = "insert into {0} select n, n, n, now() from generate_series(1, 5) as n"
+
+
+@pytest.mark.parametrize(
+    ("made", "change", "is_refused"),
+    [
+        ("table t as table few", f"truncate t; {AGAIN.format('t')}", True),
+        ("table t as table few", "alter table t alter column a type bigint", True),
+        (
+            "table t as table few",
+            "drop table t; create table t as table few; alter table t add primary key (id)",
+            True,
+        ),
+        (
+            "table t as table few; create table spare as table few",
+            "begin; alter table t rename to old; alter table spare rename to t; commit",
+            True,
+        ),
+        ("materialized view t as table few", "refresh materialized view t", True),
+        ("view t as table few", f"truncate few; {AGAIN.format('few')}", True),
+        (
+            "view t as table few",
+            "create table lately as table few; create or replace view t as table lately",
+            True,
+        ),
+        (
+            "table t (like few) partition by range (id); "
+            "create table t_1 partition of t for values from (0) to (9); insert into t table few",
+            f"truncate t_1; {AGAIN.format('t')}",
+            True,
+        ),
+        # None of these hides a row.
+        (
+            "table t (like few) partition by range (id); "
+            "create table t_1 partition of t for values from (0) to (9); insert into t table few",
+            "create table t_2 partition of t for values from (9) to (20); create index on t (a)",
+            False,
+        ),
+        (
+            "table t as table few; create index at on t (a)",
+            "reindex table t; vacuum t; create index on t (id)",
+            False,
+        ),
+        ("view t as table few", "create index on few (a)", False),
+    ],
+)
+def test_a_table_that_is_rewritten_while_a_load_runs_fails_and_keeps_its_rows(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, made: str, change: str, is_refused: bool
+) -> None:
+    shop.execute(f"create table few as select {COLUMNS} from item where id <= 5")
+    shop.execute(f"create {made}")
+    spec = replace(FULL, name="t", raw_table="t", source_table="t", primary_key=("id",))
+    shop.load_one(spec)
+    begin = round._export_snapshot  # noqa: SLF001
+
+    def begin_before_the_change(session: Any) -> str:
+        snapshot = begin(session)
+        shop.source.autocommit = True
+        with shop.source.cursor() as cursor:
+            for statement in change.split("; "):
+                cursor.execute(statement)
+        return snapshot
+
+    with monkeypatch.context() as patched:
+        patched.setattr(round, "_export_snapshot", begin_before_the_change)
+        outcomes = shop.load(spec, SPEC)
+    alive = "select count(*) from raw.t where _deleted_at is null"
+    assert rows(shop.warehouse, alive) == [(5,)]
+    assert [o.exit_code for o in outcomes] == [int(is_refused), 0]
+    if is_refused:
+        assert str(outcomes[0].error).startswith("shop.t was rewritten in the source (truncated,")
+        assert "load it again" in str(outcomes[0].error)
+    shop.load_one(spec)
+    assert look(shop, spec).status == "ok"
 
 
 @pytest.mark.parametrize(
