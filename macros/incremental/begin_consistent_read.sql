@@ -6,7 +6,7 @@
         moment of the first; the load is picked up whole by the next run. This has to be the first
         statement of the transaction, which is why nothing in this family queries while the model
         is being compiled. -#}
-    {% if config.get('incremental_strategy') == 'touched_keys' or model.resource_type == 'snapshot' %}
+    {% if is_of_strategy(model) or model.resource_type == 'snapshot' %}
         set transaction isolation level repeatable read
     {% endif %}
 {% endmacro %}

@@ -13,7 +13,7 @@
             ~ "where inputs.model_name = '" ~ model.name ~ "'") %}
         {% for row in stored %}
             {% do marks.update({row[0]: {
-                'high_load_id': (row[1] or 0) | int,
+                'high_load_id': row[1] | int if row[1] is not none else none,
                 'build_number': row[2] | int,
                 'is_complete': row[3],
                 'is_read': row[4],
@@ -21,18 +21,23 @@
             }}) %}
         {% endfor %}
     {% endif %}
-    {% for rule in rules if rule.kind == 'whole' %}
-        {% set mark = marks.setdefault(rule.input_name, {}) %}
-        {% do mark.update({
-            'is_read': mark.get('content_hash') is not none
-            and run_query('select ' ~ _content_hash_sql(rule))[0][0] == mark.content_hash
-        }) %}
+    {% for rule in rules if rule.kind not in ['static', 'new'] %}
+        {% set mark = marks.setdefault(rule.input_name, {'is_complete': false, 'is_read': false}) %}
+        {% if rule.kind == 'whole' %}
+            {% do mark.update({
+                'is_complete': mark.get('content_hash') is not none
+                and run_query('select ' ~ _content_hash_sql(rule))[0][0] == mark.content_hash
+            }) %}
+        {% elif rule.kind != 'built' %}
+            {% do mark.update({'is_complete': mark.get('high_load_id') is not none, 'is_read': false}) %}
+        {% endif %}
+        {% do mark.update({'high_load_id': mark.get('high_load_id') or 0}) %}
     {% endfor %}
     {{ return(marks) }}
 {% endmacro %}
 
 {% macro collect_touched_keys() %}
-    {% if config.get('incremental_strategy') == 'touched_keys' and execute %}
+    {% if execute and is_of_strategy(model) %}
         {#- Here, not in the increment alone: what is wrong with a model shows in its first build. -#}
         {% do check_touched_model() %}
         {% set rules = touched_by() %}
@@ -48,7 +53,7 @@
     {% for rule in rules if rule.kind in ['loaded', 'snapshot'] %}
         {#- Rows of the load that the mark names, or of later ones, are there unless the input was
             rebuilt with loads that count from the start again. -#}
-        {% set mark = marks.get(rule.input_name, {}).get('high_load_id', 0) %}
+        {% set mark = marks[rule.input_name].high_load_id %}
         {% set input_relation = input_rows(rule.node) ~ ' as input_rows' %}
         {% set found = run_query(
             'select exists (select from ' ~ input_relation ~ ')'
@@ -63,7 +68,7 @@
                 ~ 'dbt build --full-refresh --select ' ~ model.name ~ '+') %}
         {% endif %}
         {#- A changed declaration may want to know what no build before it has kept. -#}
-        {% if rule.row_id and found[1] %}
+        {% if rule.row_id and found[1] and marks[rule.input_name].is_complete %}
             {% do exceptions.raise_compiler_error(
                 model.name ~ ': which rows of ' ~ rule.input_name ~ ' belonged to which key was not kept by its last '
                 ~ 'build, as touched_by was another then; run: dbt build --full-refresh --select ' ~ model.name ~ '+') %}

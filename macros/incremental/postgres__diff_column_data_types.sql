@@ -2,7 +2,7 @@
     {#- on_schema_change sees a difference between numeric and numeric(18, 2). For this strategy that is none: the strategy
         looks at the values, and refuses those that the column would round. -#}
     {% set changes = default__diff_column_data_types(source_columns, target_columns) %}
-    {% if config.get('incremental_strategy') != 'touched_keys' %}
+    {% if not is_of_strategy(model) %}
         {{ return(changes) }}
     {% endif %}
     {% set old_types = {} %}

@@ -40,12 +40,21 @@
         {{ return('snapshot') }}
     {% elif node.resource_type == 'source' or _is_staging(node) %}
         {{ return('whole' if missing_columns(node, ['_load_id']) else 'loaded') }}
-    {% elif node.config.get('incremental_strategy') == 'touched_keys' %}
+    {% elif is_of_strategy(node) %}
         {{ return('built') }}
     {% elif node.config.materialized in ['view', 'ephemeral'] %}
         {{ return(none) }}
     {% endif %}
     {{ return('whole') }}
+{% endmacro %}
+
+{% macro is_of_strategy(node) %}
+    {#- A view or table may have the setting of its folder, or of what it was before. -#}
+    {{ return(
+        node.resource_type == 'model'
+        and node.config.get('incremental_strategy') == 'touched_keys'
+        and node.config.materialized not in ['view', 'ephemeral', 'table', 'materialized_view']
+    ) }}
 {% endmacro %}
 
 {% macro _is_staging(node) %}

@@ -58,8 +58,7 @@
 {% macro _consumers() %}
     {#- Names of the models of this strategy that read this one. -#}
     {% set names = [] %}
-    {% for node in graph.nodes.values() if node.resource_type == 'model'
-        and node.config.get('incremental_strategy') == 'touched_keys' %}
+    {% for node in graph.nodes.values() if is_of_strategy(node) %}
         {% if _input_name(model) in read_inputs(node) | map(attribute='name') %}
             {% do names.append(node.name) %}
         {% endif %}

@@ -4,7 +4,7 @@
     {% elif model.resource_type == 'snapshot' %}
         {{ _save_snapshot_mark() }}
     {#- A rebuilt window of a partitioned model read a part of its inputs only: the marks stay. -#}
-    {% elif config.get('incremental_strategy') == 'touched_keys' and not partition_window() %}
+    {% elif is_of_strategy(model) and not partition_window() %}
         {#- Not is_incremental(): after a build that replaced a view or was the first, it no longer
             says what the build did. The table of touched keys exists only in an increment. -#}
         {% set is_increment = run_query("select to_regclass('pg_temp.touched_keys') is not null")[0][0] %}

@@ -8,8 +8,8 @@
     {#- a__b with the input c, and a with the input b__c, would keep their rows in one table. -#}
     {% for rule in rules if rule.row_id %}
         {% set name = model.name ~ '__' ~ rule.input_name %}
-        {% for node in graph.nodes.values() if node.resource_type == 'model' and node.name != model.name
-            and node.config.get('incremental_strategy') == 'touched_keys' and name.startswith(node.name ~ '__') %}
+        {% for node in graph.nodes.values() if is_of_strategy(node) and node.unique_id != model.unique_id
+            and name.startswith(node.name ~ '__') %}
             {% set rest = name[node.name | length + 2:] %}
             {% if rest == 'changes' or rest in read_inputs(node) | map(attribute='name') %}
                 {% do _touched_by_error(

@@ -1,15 +1,13 @@
 {% macro touched_keys_sql(rules, marks) %}
     {%- set key_columns = touched_key_columns() -%}
+    {%- for rule in rules if rule.kind not in ['static', 'new'] and not marks[rule.input_name].is_complete %}
+        {{- return(_all_keys_sql()) }}
+    {%- endfor -%}
     select {{ _as_touched_keys(key_columns) }} from {{ this }} where false
-    {%- for rule in rules if rule.kind not in ['static', 'new'] and not (
-        rule.kind in ['built', 'whole'] and marks.get(rule.input_name, {}).is_read) %}
-        {%- set mark = marks.get(rule.input_name, {}) %}
+    {%- for rule in rules if rule.kind not in ['static', 'new', 'whole'] and not marks[rule.input_name].is_read %}
+        {%- set mark = marks[rule.input_name] %}
         union
-        {%- if rule.kind == 'whole' %}
-        {{ _all_keys_sql(rules) }}
-        {%- elif rule.kind == 'built' and not mark.is_complete %}
-        {{ _all_keys_sql([rule]) }}
-        {%- elif rule.as_of %}
+        {%- if rule.as_of %}
         {{ _keys_as_of_sql(rule, mark.build_number) }}
         {%- elif rule.through %}
         select {{ _as_touched_keys(key_columns) }}
@@ -94,14 +92,23 @@
     {{ return((rule.uses + named) | unique | list) }}
 {% endmacro %}
 
-{% macro _all_keys_sql(rules) -%}
+{% macro _all_keys_sql() -%}
     {#- What changed in an input since the model's last build is not known, or not all of it: it was rebuilt, or has only
-        its content, or this is the first time that the model depends on it. -#}
+        its content, or this is the first time that the model depends on it. Any key may come or go then: those of the rows
+        that are there, and those that the model's query gives without its filters. -#}
+    {%- do model.update({'is_unfiltered': true}) -%}
+    {%- set query = render(model.raw_code) -%}
+    {%- do model.update({'is_unfiltered': false}) -%}
+    {%- set ephemeral_models = model.get('extra_ctes', []) | map(attribute='sql') | select | join(', ') -%}
     select {{ _as_touched_keys(touched_key_columns()) }} from {{ this }}
-    {%- for rule in rules if rule.columns and not rule.through %}
     union
-    select {{ _as_touched_keys(rule.columns) }} from {{ input_rows(rule.node) }} as input_rows
-    {%- endfor %}
+    select {{ _as_touched_keys(touched_key_columns()) }}
+    from (
+        {{ 'with ' ~ ephemeral_models if ephemeral_models }}
+        select * from (
+            {{ query }}
+        ) as query_rows
+    ) as computed_rows
 {%- endmacro %}
 
 {% macro _content_hash_sql(rule) -%}

@@ -370,6 +370,66 @@ class TestInputs(_Shop):
         assert "which is not what its rows are known by (order_id)" in failure("not_its_key")
 
 
+class TestWholeInputs(_Shop):
+    """Inputs that do not say what changed: whatever they hold now is computed."""
+
+    @pytest.fixture(scope="class")
+    def models(self) -> dict[str, str]:
+        return self.staged() | {
+            "vendor_table.sql": "{{ config(materialized='table') }} select vendor_id as id, rate"
+            " from {{ ref('stg_vendors') }} where not is_deleted",
+            # A renamed key, through a model without a table of its own.
+            "vendor_names.sql": "{{ config(materialized='ephemeral') }} select id as vendor_id, rate"
+            " from {{ ref('vendor_table') }}",
+            "rates_of_table.sql": touched(
+                "select vendor_id, rate from {{ ref('vendor_names') }} where {{ is_touched('vendor_id') }} -- all",
+                unique("vendor_id"),
+            ),
+            "status_list.sql": touched(
+                "select status, is_revenue from {{ ref('statuses') }}", unique("status")
+            ),
+            # What a view says of the strategy is not meant for it.
+            "a_view.sql": "{{ config(materialized='view', incremental_strategy='touched_keys') }}"
+            " select order_id, status from {{ ref('stg_orders') }}",
+            "reads_a_view.sql": touched(
+                "select order_id, status from {{ ref('a_view') }}", unique("order_id")
+            ),
+            # At first incremental, then a table, then incremental again.
+            "changing.sql": "{{ config(materialized=var('kind', 'incremental'), incremental_strategy='touched_keys', "
+            + unique("item_id") + ") }} select item_id, order_id from {{ ref('stg_items') }} where not is_deleted",
+            "reads_changing.sql": touched(
+                "select order_id, count(*) as lines from {{ ref('changing') }} group by order_id", unique("order_id")
+            ),
+        }  # fmt: skip
+
+    def test_new_keys_of_a_table_or_seed_arrive_and_gone_ones_go(self, project: Any) -> None:
+        models = ("rates_of_table", "status_list")
+        build("+rates_of_table", "+status_list")
+        change(
+            project,
+            "insert into {schema}.vendors (vendor_id, rate, _load_id) select 9, 0.9, {load}",
+            "update {schema}.vendors set _deleted_at = now(), _load_id = {load} where vendor_id = 1",
+            "insert into {schema}.statuses values ('refunded', false)",
+            "delete from {schema}.statuses where status = 'open'",
+        )
+        kept = "select xmin::text from {schema}.rates_of_table where vendor_id = 2"
+        before = project.run_sql(kept, fetch="one")
+        build("vendor_table", *models)
+        assert rows(project, "rates_of_table") == ["(2,0.2000)", "(3,0.3000)", "(9,0.9000)"]
+        assert rows(project, "status_list") == ["(paid,t)", "(refunded,f)"]
+        assert project.run_sql(kept, fetch="one") == before
+        assert_like_full_refresh(project, *models)
+
+    def test_a_view_is_none_of_the_strategy_whatever_its_config_says(self, project: Any) -> None:
+        build("+reads_a_view")
+        change(
+            project,
+            "update {schema}.orders set status = 'open', _load_id = {load} where order_id = 4",
+        )
+        build("a_view", "reads_a_view")
+        assert "(4,open)" in rows(project, "reads_a_view")
+
+
 LONG = "a_name_that_says_at_length_what_its_rows_are_by_order_x1"
 
 
