@@ -22,10 +22,10 @@ _NO_NUMBERS = ("nan", "infinity", "-infinity")
 # Signs and bare numbers mean the opposite of what they look like: '+2' is two hours WEST of Greenwich.
 _SIGNED_ZONE = re.compile(r"(utc|gmt)?\s*[+-]?\d", re.IGNORECASE)
 
-# Rows written since the snapshot are invisible to it, so a table that was filled anew looks empty. What this session has
-# locked is what its query reads, and nobody can rewrite that any more. pg_class is as old as the snapshot; the functions
-# know the file and the name of today. What the snapshot does not know at all is new beneath a view, or a partition that
-# came meanwhile: that one has only new rows.
+# Rows written since the snapshot are invisible to it, so a table that was filled anew looks empty. What this session
+# has locked is what its query reads, and nobody can rewrite that any more. pg_class is as old as the snapshot; the
+# functions know the file and the name of today. What the snapshot does not know at all is new beneath a view, or a
+# partition that came meanwhile: that one has only new rows.
 _WAS_REWRITTEN = """
 select
     to_regclass(%(quoted)s)::oid is distinct from (

@@ -19,7 +19,7 @@ from test_types import open_shop, refusal, shape
 from runner.connect import connect
 from runner.contract import Contract
 from runner.errors import ConfigError
-from runner.load import round  # noqa: A004
+from runner.load import round
 from runner.load.identity import Origin
 from runner.load.seen import look as seen_of
 from runner.reconcile.engine import Wishes, reconcile_tables
@@ -339,7 +339,7 @@ def test_a_table_that_is_rewritten_while_a_load_runs_fails_and_keeps_its_rows(
     shop.execute(f"create {made}")
     spec = replace(FULL, name="t", raw_table="t", source_table="t", primary_key=("id",))
     shop.load_one(spec)
-    begin = round._export_snapshot  # noqa: SLF001
+    begin = round._export_snapshot
 
     def begin_before_the_change(session: Any) -> str:
         snapshot = begin(session)
