@@ -109,6 +109,22 @@ select
             and keys.position <= pg_index.indnkeyatts
         order by keys.position
     ),
+    coalesce(
+        (
+            select jsonb_agg(
+                (
+                    select jsonb_agg(pg_attribute.attname)
+                    from pg_attribute
+                    where pg_attribute.attrelid = pg_index.indrelid
+                        and pg_attribute.attnum = any((pg_index.indkey::int2[])[:pg_index.indnkeyatts - 1])
+                )
+            )
+            from pg_index
+            where pg_index.indrelid = pg_class.oid and pg_index.indisunique and pg_index.indisvalid
+                and pg_index.indpred is null and pg_index.indexprs is null
+        ),
+        '[]'
+    ),
     row_security_active(pg_class.oid),
     pg_class.relispopulated,
     coalesce(summed.storage, ''),
@@ -256,13 +272,15 @@ class Table:
 
     `kind` is the word for what it is (table, view, …). `is_filtered` says that row-level security would hide rows from
     this session; `is_filled` is false for a materialized view that was never refreshed. `storage` changes with the
-    files that hold the rows, or with a view's definition.
+    files that hold the rows, or with a view's definition. `unique_keys` are what its own indexes keep unique, not what
+    those of its children do.
     """
 
     oid: int
     kind: str
     columns: tuple[Column, ...]
     primary_key: tuple[str, ...]
+    unique_keys: Sequence[Sequence[str]]
     is_filtered: bool
     is_filled: bool
     storage: str
@@ -273,6 +291,12 @@ class Table:
     def names(self) -> tuple[str, ...]:
         """Return the column names in order."""
         return tuple(column.name for column in self.columns)
+
+    def vouches_for(self, key: Sequence[str]) -> bool:
+        """Return whether PostgreSQL itself keeps `key` unique in this table, and without nulls."""
+        # No column of a view, a foreign table or an inheritance parent counts as not null.
+        not_null = {column.name for column in self.columns if column.is_not_null}
+        return not_null.issuperset(key) and any(set(key).issuperset(u) for u in self.unique_keys)
 
     def type_of(self, name: str) -> str:
         """Return the raw type of column `name`. Raises KeyError if there is none."""

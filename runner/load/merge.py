@@ -79,6 +79,23 @@ def _check_deletes(plan: TablePlan, warehouse: PgCursor, load_id: int, counts: C
         )
 
 
+def check_key_holds(plan: TablePlan, cursor: PgCursor, rows: sql.Composable) -> None:
+    """Raise DataError if the source does not keep the key unique itself, and some of `rows` share one or have none."""
+    if plan.is_key_sure or not plan.key:
+        return
+    cursor.execute(statements.faulty_key(rows, plan.key))
+    found = cursor.fetchone()
+    if found is not None:
+        count, values = found
+        has = ", ".join("null" if value is None else value for value in values)
+        times = f" {count:,} times" if count > 1 else ""
+        raise DataError(
+            f"{plan.spec.label}: the key ({', '.join(plan.key)}) must be unique and without nulls, but the source's "
+            f"{plan.kind} has ({has}){times}: nothing was changed. Mend that in the source, name a key that holds "
+            f"with `primary_key` in {plan.spec.file}, or load a view of it without a key"
+        )
+
+
 def _index_load_ids(plan: TablePlan, warehouse: PgCursor) -> None:
     """Give raw the index on _load_id if it has none yet: in the load after the first one.
 
@@ -115,7 +132,9 @@ class _Merge:
         if self.plan.mode == "full":
             return self._full()
         read = self._stage(statements.STAGE, self.plan.condition)
+        check_key_holds(self.plan, self.warehouse, statements.STAGE)
         if not self.plan.is_sweeping:
+            self._check_source()
             return Counts(read, *self._upsert(statements.STAGE), 0)
         with self._comparing(by_row=False) as compare:
             # The source looks at its keys meanwhile.
@@ -125,6 +144,11 @@ class _Merge:
         return Counts(
             read + late.read, inserted + late.inserted, updated + late.updated, late.deleted
         )
+
+    def _check_source(self) -> None:
+        """Ask the source for keys that do not hold: what raw has of other rows cannot tell."""
+        keys = statements.select_source(self.plan.source, self.key_columns)
+        check_key_holds(self.plan, self.source, sql.SQL("({})").format(keys))
 
     def _stage(self, stage: sql.Identifier, condition: sql.Composable | None) -> int:
         query = statements.select_source(self.plan.source, self.plan.columns, condition)
@@ -157,6 +181,7 @@ class _Merge:
         self.warehouse.execute(statements.is_empty(self.raw))
         ((is_empty, now),) = self.warehouse.fetchall()
         if is_empty:  # someone emptied it: nothing to compare with
+            self._check_source()
             query = statements.stamped(
                 statements.select_source(self.plan.source, self.plan.columns), now, self.load_id
             )
@@ -167,6 +192,7 @@ class _Merge:
         if scope.is_equal:
             return Counts(scope.hashed, 0, 0, 0)
         staged = self._copy(scope.query, statements.STAGE, self.names)
+        check_key_holds(self.plan, self.warehouse, statements.STAGE)
         self.warehouse.execute(
             merge_statements.create_changes(self.raw, self.names, self.key, scope.among)
         )
@@ -188,6 +214,7 @@ class _Merge:
         names = tuple(column.name for column in self._swept())
         self.warehouse.execute(statements.create_stage(statements.KEYS, self.raw, names))
         self._copy(scope.query, statements.KEYS, names)
+        check_key_holds(self.plan, self.warehouse, statements.KEYS)
         deleted = self._execute(
             merge_statements.tombstone(self.raw, self.key, self.load_id, scope.among)
         )

@@ -164,6 +164,20 @@ def raw_rows(raw: sql.Identifier, columns: Sequence[str]) -> sql.Composed:
     return sql.SQL("select {} from {} where _deleted_at is null").format(column_list(columns), raw)
 
 
+def faulty_key(rows: sql.Composable, key: Sequence[str]) -> sql.Composed:
+    """Return the query for one key that several of `rows` share, or that lacks a part: how many have it, as texts."""
+    return sql.SQL(
+        "select count(*), array[{texts}] from {rows} as keyed group by {key} "
+        "having count(*) > 1 or num_nulls({key}) > 0 order by {key} limit 1"
+    ).format(
+        texts=sql.SQL(", ").join(
+            sql.SQL("{}::text").format(sql.Identifier("keyed", name)) for name in key
+        ),
+        rows=rows,
+        key=column_list(key, "keyed"),
+    )
+
+
 def key_condition(key: Sequence[Column], values: Sequence[Sequence[str]]) -> sql.Composed:
     """Return the source's condition that a row's key is among `values` (one list per key column)."""
     return sql.SQL("({}) in ({})").format(

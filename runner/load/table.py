@@ -19,7 +19,7 @@ from runner.load.copy import copy_rows
 from runner.load.drift import apply_drift, note_backfill
 from runner.load.identity import note_identity
 from runner.load.marks import Probed
-from runner.load.merge import merge
+from runner.load.merge import check_key_holds, merge
 from runner.load.outcome import TableOutcome
 from runner.load.plan import TablePlan
 from runner.load.reading import bare, hold
@@ -111,6 +111,7 @@ def _first(
         read = copy_rows(
             source, query, warehouse, plan.raw, plan.names, freeze=True, on_bytes=on_bytes
         )
+    check_key_holds(plan, warehouse, plan.raw)
     warehouse.execute(_MORE_MEMORY)
     for statement in statements.finish_raw(plan.raw, plan.key, load_id):
         warehouse.execute(statement)

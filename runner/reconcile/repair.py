@@ -18,6 +18,7 @@ from runner.contract import TableSpec
 from runner.errors import DataError
 from runner.load import statements as loader
 from runner.load.copy import copy_rows
+from runner.load.merge import check_key_holds
 from runner.load.merge_statements import upsert
 from runner.load.outcome import LoadRequest, TableOutcome
 from runner.load.plan import TablePlan, plan_table
@@ -97,6 +98,7 @@ def _repair(
     read = copy_rows(source, query, warehouse, loader.STAGE, names)
     for relation in (loader.STAGE, loader.KEYS):
         warehouse.execute(sql.SQL("analyze {}").format(relation))
+    check_key_holds(plan, warehouse, loader.STAGE)
     warehouse.execute(upsert(plan.raw, names, plan.key, load_id))
     inserted, updated = warehouse.fetchone()  # type: ignore[misc]
     warehouse.execute(statements.tombstone_named(plan.raw, key, load_id))

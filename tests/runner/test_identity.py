@@ -13,13 +13,13 @@ from conftest import Databases, rows
 from psycopg2.extensions import cursor as PgCursor
 from test_drift import LATER, changes
 from test_load import SPEC, Shop
-from test_reconcile import look
+from test_reconcile import look, repair
 from test_types import open_shop, refusal, shape
 
 from runner.connect import connect
-from runner.contract import Contract
-from runner.errors import ConfigError
-from runner.load import round
+from runner.contract import Contract, TableSpec
+from runner.errors import ConfigError, DataError
+from runner.load import merge, round
 from runner.load.identity import Origin
 from runner.load.seen import look as seen_of
 from runner.reconcile.engine import Wishes, reconcile_tables
@@ -207,6 +207,44 @@ def test_l11_a_column_that_comes_back_is_compared_whole(shop: Shop, change: str)
     assert outcome.note == "raw has values of before b was gone: comparing every row"
     assert same(shop, "id, b")
     assert shop.load_one().mode == "incremental"
+
+
+NAMED = replace(SPEC, name="odd", raw_table="odd", source_table="odd", primary_key=("id",))
+FULL_NAMED = replace(NAMED, strategy="full", watermark=None)
+
+
+@pytest.mark.parametrize(
+    "spec", [FULL_NAMED, NAMED, replace(NAMED, deletes="ignore")], ids=["full", "sweep", "ignore"]
+)
+@pytest.mark.parametrize("size", [16 << 20, 0], ids=["copied", "hashed"])
+def test_l19_a_key_that_does_not_hold_stops_the_table_by_name(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, spec: TableSpec, size: int
+) -> None:
+    monkeypatch.setattr(merge, "HASHED_FROM_BYTES", size)
+    shop.execute("create table odd (id integer unique, b integer, updated_at timestamptz)")
+    shop.execute("create table child () inherits (odd)")
+    shop.execute("insert into odd select id, b, updated_at from item")
+    shop.load(spec)
+    before = rows(shop.warehouse, "select id, b from raw.odd order by 1")
+    # Beside an old row, two in what is read, and one without a key.
+    for values, said in (
+        (f"(1, -9, '{LATER}')", "(1) 2 times"),
+        (f"(100, 1, '{LATER}'), (100, 2, '{LATER}')", "(100) 2 times"),
+        (f"(null, 1, '{LATER}')", "(null)"),
+    ):
+        shop.execute(f"insert into child values {values}")
+        (outcome,) = shop.load(spec)
+        assert str(outcome.error).startswith(
+            "shop.odd: the key (id) must be unique and without nulls, but the source's table has "
+            f"{said}: nothing was changed. "
+        )
+        assert rows(shop.warehouse, "select id, b from raw.odd order by 1") == before
+        if said == "(1) 2 times":
+            with pytest.raises(DataError, match="must be unique and without nulls"):
+                repair(shop, look(shop, spec), spec)
+        shop.execute("delete from child")
+    (outcome,) = shop.load(spec)
+    assert (outcome.error, outcome.rows_moved, len(before)) == (None, 0, 40)
 
 
 @pytest.fixture
