@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -20,10 +21,16 @@ _NOTICES = (
     "Running with", "Registered", "Encountered an error", "Unable to do partial parsing", "Error uploading artifacts",
 )  # fmt: skip
 _MESSAGE_LINES = 40
+# Folders whose files say nothing about the project.
+SKIPPED = {"target", "logs", "node_modules", "tests", "docs", "__pycache__"}
+# The variables that a file reads, by name.
+_ENV_VAR = re.compile(rb"""env_var\(\s*['"](\w+)['"]""")
+_READS_ENV = (".yml", ".yaml", ".sql", ".md")
 # Settings that say where and how to work, never what the project is.
 _NOT_PARSED = (
     "HAVEN_SOURCE_", "HAVEN_WAREHOUSE_", "HAVEN_TRANSFORMER_", "HAVEN_MASK_", "HAVEN_HOME",
     "HAVEN_RETRIES", "HAVEN_LOCK_TIMEOUT", "HAVEN_THREADS", "HAVEN_BUILD_", "HAVEN_ELEMENTARY_",
+    "DBT_ENV_SECRET_",
 )  # fmt: skip
 
 
@@ -106,7 +113,7 @@ def follow_dbt(
 
 
 def parsed_for(env: Mapping[str, str], project_dir: Path) -> str | None:
-    """Return a mark of the manifest in the target's folder, of the project, and of all settings its YAML may read.
+    """Return a mark of the manifest in the target's folder, of the project, and of all settings its files may read.
 
     None if there is no manifest. Connections are no part of it. The runner keeps the mark of the manifest that it had
     made last: one that plain dbt wrote since, with other `--vars`, settings or of another project, has another.
@@ -114,15 +121,27 @@ def parsed_for(env: Mapping[str, str], project_dir: Path) -> str | None:
     path = project_dir / target_folder(env) / "manifest.json"
     if not path.is_file():
         return None
+    named = _named_variables(project_dir)
     chosen = {
         name: value
         for name, value in env.items()
-        if name.startswith("HAVEN_") and not name.startswith(_NOT_PARSED)
+        if (name.startswith("HAVEN_") or name in named) and not name.startswith(_NOT_PARSED)
     }
     chosen.setdefault("HAVEN_TARGET", "local")
     text = json.dumps([path.stat().st_mtime_ns, chosen], sort_keys=True).encode()
     project = (project_dir / "dbt_project.yml").read_bytes()
     return hashlib.sha256(text + project).hexdigest()
+
+
+def _named_variables(project_dir: Path) -> set[str]:
+    """Return the environment variables that the project's files name."""
+    found: set[bytes] = set()
+    for folder, subfolders, files in os.walk(project_dir):
+        subfolders[:] = [n for n in subfolders if n not in SKIPPED and not n.startswith(".")]
+        for name in files:
+            if name.endswith(_READS_ENV):
+                found.update(_ENV_VAR.findall(Path(folder, name).read_bytes()))
+    return {name.decode() for name in found}
 
 
 def mark_file(env: Mapping[str, str], project_dir: Path) -> Path:

@@ -8,13 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from runner import log
-from runner.dbt import dbt_message, mark_file, parsed_for, run_dbt
+from runner.dbt import SKIPPED, dbt_message, mark_file, parsed_for, run_dbt
 from runner.errors import ConfigError
 from runner.misplaced import PLACE
 from runner.settings import Settings
 
-# Folders whose files say nothing about the project.
-_SKIPPED = {"target", "logs", "node_modules", "tests", "docs", "__pycache__"}
 _SCHEMA = "manifest/v12.json"
 _PARSED = (".yml", ".yaml", ".sql", ".md", ".csv")
 
@@ -83,7 +81,7 @@ def _newest_change(project: Path) -> float:
     """Return the newest modification time (seconds since the epoch) of the files dbt parses."""
     newest = 0.0
     for folder, subfolders, files in os.walk(project):
-        subfolders[:] = [n for n in subfolders if n not in _SKIPPED and not n.startswith(".")]
+        subfolders[:] = [n for n in subfolders if n not in SKIPPED and not n.startswith(".")]
         for name in files:
             if name.endswith(_PARSED):
                 newest = max(newest, os.stat(os.path.join(folder, name)).st_mtime)  # noqa: PTH116, PTH118 (thousands of files)

@@ -19,7 +19,7 @@ import pytest
 from chaos import shop, trial
 from conftest import Databases, Project, clean_environment, measured, rows
 
-from runner import manifest
+from runner import dbt, manifest
 from runner.artifacts.files import write_whole
 from runner.artifacts.summary import read_summary
 from runner.connect import connect
@@ -203,6 +203,20 @@ def test_k9_a_dbt_that_was_killed_is_named(project: Project) -> None:
     found = read_summary(project.path / "target")
     assert found is not None
     assert (found["status"], found["exit_code"]) == ("failed", 1)
+
+
+def test_a_variable_that_a_file_of_the_project_names_is_part_of_what_was_parsed(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "target").mkdir()
+    (tmp_path / "models").mkdir()
+    (tmp_path / "target" / "manifest.json").write_text("{}")
+    (tmp_path / "dbt_project.yml").write_text("name: p")
+    yaml = """sources: [{name: shop, schema: "raw_{{ env_var( 'REGION' ) }}"}]"""
+    (tmp_path / "models" / "sources.yml").write_text(yaml)
+    one = dbt.parsed_for({"REGION": "one", "OTHER": "a"}, tmp_path)
+    assert dbt.parsed_for({"REGION": "one", "OTHER": "b"}, tmp_path) == one
+    assert dbt.parsed_for({"REGION": "two", "OTHER": "a"}, tmp_path) != one
 
 
 def test_k1_a_torn_file_is_no_file(project: Project) -> None:
