@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import psycopg2.errors
 from psycopg2.extensions import cursor as PgCursor
@@ -224,6 +224,56 @@ inner join pg_attribute
 order by leaves.attrelid, leaves.attnum
 """
 
+# What values are made from besides the rows: labels of enums and attributes of composites, at any depth, and the
+# expression of a generated column. By attnum and what it is, so that a label that was added is a key of its own.
+_MADE_FROM = """
+with recursive
+types as (
+    select
+        pg_attribute.attrelid, pg_attribute.attnum, pg_attribute.atttypid as type_oid
+    from pg_attribute
+    where pg_attribute.attrelid = any(%(oids)s::bigint[]::oid[]) and pg_attribute.attnum > 0
+        and not pg_attribute.attisdropped
+    union
+    select types.attrelid, types.attnum, beneath.type_oid
+    from types
+    inner join pg_type on types.type_oid = pg_type.oid
+    cross join lateral (
+        select unnest(array[pg_type.typelem, pg_type.typbasetype]) as type_oid
+        union all
+        select pg_range.rngsubtype from pg_range
+        where pg_type.oid in (pg_range.rngtypid, pg_range.rngmultitypid)
+        union all
+        select pg_attribute.atttypid from pg_attribute
+        where pg_type.typtype = 'c' and pg_attribute.attrelid = pg_type.typrelid
+            and pg_attribute.attnum > 0 and not pg_attribute.attisdropped
+    ) as beneath
+    where pg_type.oid >= 16384 -- PostgreSQL's own types never change
+        and beneath.type_oid <> 0
+),
+made (attrelid, attnum, part, value) as (
+    select types.attrelid, types.attnum, 'label ' || pg_enum.oid, pg_enum.enumlabel::text
+    from types
+    inner join pg_enum on types.type_oid = pg_enum.enumtypid
+    union all
+    select
+        types.attrelid, types.attnum, 'attributes of ' || types.type_oid,
+        string_agg(pg_attribute.attnum || ' ' || pg_attribute.atttypid, ', ' order by pg_attribute.attnum)
+    from types
+    inner join pg_type on types.type_oid = pg_type.oid and pg_type.typtype = 'c'
+    inner join pg_attribute on pg_type.typrelid = pg_attribute.attrelid
+    where pg_type.oid >= 16384 and pg_attribute.attnum > 0 and not pg_attribute.attisdropped
+    group by types.attrelid, types.attnum, types.type_oid
+    union all
+    select pg_attrdef.adrelid, pg_attrdef.adnum, 'expression', md5(pg_attrdef.adbin::text)
+    from pg_attrdef
+    inner join pg_attribute
+        on pg_attrdef.adrelid = pg_attribute.attrelid and pg_attrdef.adnum = pg_attribute.attnum
+    where pg_attrdef.adrelid = any(%(oids)s::bigint[]::oid[]) and pg_attribute.attgenerated <> ''
+)
+select attrelid::bigint, jsonb_object_agg(attnum || ' ' || part, value) from made group by attrelid
+"""
+
 _ELSEWHERE = """
 select pg_namespace.nspname
 from pg_class
@@ -272,8 +322,9 @@ class Table:
 
     `kind` is the word for what it is (table, view, …). `is_filtered` says that row-level security would hide rows from
     this session; `is_filled` is false for a materialized view that was never refreshed. `storage` changes with the
-    files that hold the rows, or with a view's definition. `unique_keys` are what its own indexes keep unique, not what
-    those of its children do.
+    files that hold the rows, or with a view's definition. `made_from` is what else makes values: enum labels,
+    composite attributes, generated expressions, each by the column's number and what it is. `unique_keys` are what its
+    own indexes keep unique, not what those of its children do.
     """
 
     oid: int
@@ -286,6 +337,7 @@ class Table:
     storage: str
     rows: int
     size_bytes: int
+    made_from: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -304,7 +356,7 @@ class Table:
 
 
 def read_tables(cursor: PgCursor, names: Sequence[Name]) -> dict[Name, Table]:
-    """Return those of the tables (and views), each a schema and a name, that are there. Two queries, however many."""
+    """Return those of the tables (and views), each a schema and a name, that are there. Three queries, however many."""
     wanted = {
         "schemas": [schema for schema, _ in names],
         "tables": [table for _, table in names],
@@ -321,8 +373,13 @@ def read_tables(cursor: PgCursor, names: Sequence[Name]) -> dict[Name, Table]:
     columns: Mapping[int, list[Column]] = defaultdict(list)
     for oid, *column in cursor.fetchall():
         columns[oid].append(Column(*column))
+    cursor.execute(_MADE_FROM, {"oids": [row[1] for row in relations]})
+    made_from: dict[int, dict[str, str]] = dict(cursor.fetchall())
     return {
-        names[at]: Table(oid, kind, tuple(columns[oid]), tuple(key), *rest)
+        names[at]: replace(
+            Table(oid, kind, tuple(columns[oid]), tuple(key), *rest),
+            made_from=made_from.get(oid, {}),
+        )
         for at, oid, kind, key, *rest in relations
     }
 

@@ -1,14 +1,15 @@
 """Which database and which table raw was loaded from, so that another one behind the same name is noticed.
 
 A source is told by its system identifier and its database's oid: a standby has both, a restored dump or an upgraded
-cluster has not. A table is told by its oid and by the files that hold its rows, its columns by their numbers.
+cluster has not. A table is told by its oid and by the files that hold its rows, its columns by their numbers and by
+what their values are made from.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from psycopg2.extensions import cursor as PgCursor
 
@@ -50,12 +51,16 @@ class Origin:
 
 @dataclass(frozen=True)
 class Identity:
-    """A source table as a load met it; `numbers` are its columns' attnums by name."""
+    """A source table as a load met it; `numbers` are its columns' attnums by name.
+
+    `made_from` is as in the catalog's Table; empty where it was never noted.
+    """
 
     origin: Origin
     table_oid: int
     storage: str
     numbers: Mapping[str, int]
+    made_from: Mapping[str, str] = field(default_factory=dict)
 
     def renamed_to(self, now: Identity) -> dict[str, str]:
         """Return the columns that only changed their names since: new name by old one."""
@@ -79,6 +84,14 @@ class Identity:
         moved = [n for n, number in now.numbers.items() if self.numbers.get(n, number) != number]
         if moved:
             return f"another column of the source is now called {', '.join(sorted(moved))}"
+        # What came, such as a label, no older row can have.
+        parts = [p for p, value in self.made_from.items() if now.made_from.get(p, value) != value]
+        changed = {int(part.split()[0]) for part in parts}
+        remade = [name for name, number in now.numbers.items() if number in changed]
+        if remade:
+            return (
+                f"the type or expression of {', '.join(sorted(remade))} was changed in the source"
+            )
         return None
 
 
@@ -90,14 +103,15 @@ def read_origin(source: PgCursor) -> Origin:
 
 def identity_of(table: Table, origin: Origin) -> Identity:
     """Return the identity of a source table."""
-    return Identity(origin, table.oid, table.storage, {c.name: c.number for c in table.columns})
+    numbers = {column.name: column.number for column in table.columns}
+    return Identity(origin, table.oid, table.storage, numbers, table.made_from)
 
 
 def noted_identities(warehouse: PgCursor, specs: Sequence[TableSpec]) -> dict[Name, Identity]:
     """Return what the tables' last loads met, by schema and name of the raw table."""
     warehouse.execute(
         "select raw_schema, raw_table, system_identifier, database_oid, database_name, table_oid, "
-        "storage, column_numbers from ops.table_identities where raw_schema = any(%s)",
+        "storage, column_numbers, made_from from ops.table_identities where raw_schema = any(%s)",
         (sorted({spec.raw_schema for spec in specs}),),
     )
     return {
@@ -136,17 +150,17 @@ def note_identity(
         """
         insert into ops.table_identities (
             raw_schema, raw_table, system_identifier, database_oid, database_name, table_oid, storage,
-            column_numbers, load_id
-        ) values (%s, %s, %s, %s, %s, %s, %s, %s, %s)
+            column_numbers, made_from, load_id
+        ) values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
         on conflict (raw_schema, raw_table) do update set
             system_identifier = excluded.system_identifier, database_oid = excluded.database_oid,
             database_name = excluded.database_name, table_oid = excluded.table_oid,
             storage = excluded.storage, column_numbers = excluded.column_numbers,
-            load_id = excluded.load_id, noted_at = now()
+            made_from = excluded.made_from, load_id = excluded.load_id, noted_at = now()
         """,
         (
             spec.raw_schema, spec.raw_table, identity.origin.system, identity.origin.database_oid,
             identity.origin.database, identity.table_oid, identity.storage,
-            json.dumps(dict(identity.numbers)), load_id,
+            json.dumps(dict(identity.numbers)), json.dumps(dict(identity.made_from)), load_id,
         ),
     )  # fmt: skip

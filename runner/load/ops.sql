@@ -149,11 +149,16 @@ create table if not exists ops.table_identities (
     primary key (raw_schema, raw_table)
 );
 
+-- Empty where an older Haven noted the table: unknown, so no reason to compare it.
+alter table ops.table_identities add column if not exists made_from jsonb not null default '{}';
+
 comment on table ops.table_identities is
 'Which database and table each raw table was last loaded from; another one is compared whole, or stops the load.';
 comment on column ops.table_identities.storage is
 'The file of the source''s table (relfilenode); a digest where it has pieces, such as partitions, or is a view.';
 comment on column ops.table_identities.column_numbers is 'The source''s columns by name, with their attnum.';
+comment on column ops.table_identities.made_from is
+'Enum labels, composite attributes and generated expressions of the columns, by attnum and what they are.';
 
 comment on table ops.runs is 'One row per call of haven load or haven run.';
 comment on column ops.runs.raw_schemas is 'What the run may write: nobody else does meanwhile.';
