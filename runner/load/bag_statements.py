@@ -17,6 +17,10 @@ _NUMBERED = (
 )
 
 
+# Spelled out: the stage may have columns of these names, too.
+_SAME = sql.SQL("live.digest = staged.digest and live.copy = staged.copy")
+
+
 def _bags(raw: sql.Identifier, columns: Sequence[str]) -> tuple[sql.Composed, sql.Composed]:
     live, staged = (
         sql.SQL(_NUMBERED).format(
@@ -33,9 +37,9 @@ def tombstone_bag(raw: sql.Identifier, columns: Sequence[str], load_id: int) -> 
     return sql.SQL(
         "update {raw} as target "
         "set _deleted_at = now(), _loaded_at = now(), _load_id = {load_id} "
-        "from ({live}) as live left join ({staged}) as staged using (digest, copy) "
+        "from ({live}) as live left join ({staged}) as staged on {same} "
         "where target.ctid = live.id and staged.id is null"
-    ).format(raw=raw, load_id=sql.Literal(load_id), live=live, staged=staged)
+    ).format(raw=raw, load_id=sql.Literal(load_id), live=live, staged=staged, same=_SAME)
 
 
 def insert_bag(raw: sql.Identifier, columns: Sequence[str], load_id: int) -> sql.Composed:
@@ -45,7 +49,7 @@ def insert_bag(raw: sql.Identifier, columns: Sequence[str], load_id: int) -> sql
         "insert into {raw} ({columns}, _loaded_at, _load_id) "
         "select {qualified}, now(), {load_id} from {stage} as stage "
         "inner join ({staged}) as staged on stage.ctid = staged.id "
-        "left join ({live}) as live using (digest, copy) where live.id is null"
+        "left join ({live}) as live on {same} where live.id is null"
     ).format(
         raw=raw,
         columns=column_list(columns),
@@ -54,4 +58,5 @@ def insert_bag(raw: sql.Identifier, columns: Sequence[str], load_id: int) -> sql
         stage=STAGE,
         staged=staged,
         live=live,
+        same=_SAME,
     )

@@ -20,6 +20,16 @@ def _same_key(left: str, right: str, key: Sequence[str]) -> sql.Composed:
     )
 
 
+def _changed_key(right: str, key: Sequence[str]) -> sql.Composed:
+    """Return the condition that a row of `right` has the key of one of `changes`, whose columns are numbered."""
+    return sql.SQL(" and ").join(
+        sql.SQL("{} = {}").format(
+            sql.Identifier("changes", f"key_{number}"), sql.Identifier(right, name)
+        )
+        for number, name in enumerate(key)
+    )
+
+
 def upsert(
     raw: sql.Identifier,
     columns: Sequence[str],
@@ -38,7 +48,7 @@ def upsert(
         "with changed as ("
         "insert into {raw} as target ({columns}, _loaded_at, _load_id) "
         # In the key's order, pages of the index and often of the table are visited once each.
-        "select {columns}, now(), {load_id} from {stage} order by {key} "
+        "select {columns}, now(), {load_id} from {stage} as staged order by {order} "
         "on conflict ({key}) do update set {changes}, _loaded_at = excluded._loaded_at, "
         "_load_id = excluded._load_id, _deleted_at = null "
         # Without the casts PostgreSQL compares field by field, which `*<>` does not support.
@@ -52,6 +62,7 @@ def upsert(
         load_id=sql.Literal(load_id),
         stage=stage,
         key=column_list(key),
+        order=column_list(key, "staged"),
         changes=changes,
         old=column_list(columns, "target"),
         new=column_list(columns, "excluded"),
@@ -67,8 +78,8 @@ def create_changes(
     """
     first = key[0]
     return sql.SQL(
-        "create temp table {changes} on commit drop as "
-        "select {keys}, target.{first} is null as is_new, staged.{first} is null as is_gone "
+        "create temp table {changes} ({numbered}, is_new, is_gone) on commit drop as "
+        "select {keys}, target.{first} is null, staged.{first} is null "
         "from {stage} as staged full join (select * from {raw} as target where {among}) as target "
         "on {same} where target.{first} is null "
         "or (staged.{first} is null and target._deleted_at is null) "
@@ -77,11 +88,13 @@ def create_changes(
     ).format(
         changes=sql.Identifier(CHANGES.strings[-1]),
         keys=sql.SQL(", ").join(
-            sql.SQL("coalesce({}, {}) as {}").format(
-                sql.Identifier("staged", name), sql.Identifier("target", name), sql.Identifier(name)
+            sql.SQL("coalesce({}, {})").format(
+                sql.Identifier("staged", name), sql.Identifier("target", name)
             )
             for name in key
         ),
+        # A key column may be called is_new.
+        numbered=column_list([f"key_{number}" for number in range(len(key))]),
         first=sql.Identifier(first),
         stage=STAGE,
         raw=raw,
@@ -107,8 +120,8 @@ def apply_changes(
             sql.SQL("{} = {}").format(sql.Identifier(c), sql.Identifier("staged", c))
             for c in columns
         ),
-        "staged_key": _same_key("changes", "staged", key),
-        "target_key": _same_key("changes", "target", key),
+        "staged_key": _changed_key("staged", key),
+        "target_key": _changed_key("target", key),
     }
     insert = sql.SQL(
         "insert into {raw} ({columns}, _loaded_at, _load_id) select {values}, now(), {load_id} "

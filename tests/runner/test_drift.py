@@ -19,6 +19,7 @@ from test_types import FULL, full, open_shop, refusal, shape
 from runner.connect import connect
 from runner.contract import TableSpec
 from runner.errors import DataError
+from runner.load import merge
 from runner.load.widening import is_widening
 
 LATER = DAY.format(20)
@@ -820,3 +821,45 @@ def test_odd_names_drift_too(shop: Shop) -> None:
     assert [c[:2] for c in changes(shop, table)] == [
         ("new %%s", "added"), (column, "widened"), (column, "nullable"),
     ]  # fmt: skip
+
+
+# Names that the loader's own statements have, too.
+ODD = (
+    "is_new", "is_gone", "now", "key_0", "key_1", "digest", "copy", "id", "number", "live", "stage", "staged",
+    "target", "compared", "changes", "changed", "present", "missing", "named", "kept", "stamped", "excluded",
+    "buckets", "hashed", "found", "item", "raw", "count",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("is_hashed", [False, True])
+def test_no_column_collides_with_a_name_that_the_loader_invents(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, is_hashed: bool
+) -> None:
+    if is_hashed:
+        monkeypatch.setattr(merge, "HASHED_FROM_BYTES", 0)
+    columns = ", ".join(f"{name} integer" for name in ODD)
+    key = ", ".join(ODD[:-1])
+    for table, constraint in (("item", f", primary key ({key})"), ("bag", "")):
+        shop.execute(f"create table {table} ({columns}{constraint})")
+        shop.execute(
+            f"insert into {table} select {', '.join('n' for _ in ODD)} from generate_series(1, 30) as n"
+        )
+    keyed = replace(SPEC, watermark="number")
+    everything = replace(FULL, name="all", raw_table="all", source_table="item")
+    bag = full("bag")
+    specs = (keyed, everything, bag)
+    shop.load(*specs)
+    for table in ("item", "bag"):
+        shop.execute(f"update {table} set count = 0, number = 50 where id = 7")
+        shop.execute(f"update {table} set number = 3 where id = 8")
+        shop.execute(f"delete from {table} where id = 9")
+        shop.execute(f"insert into {table} select {', '.join('0' for _ in ODD)}")
+    for _ in range(2):
+        assert [o.error for o in shop.load(*specs)] == [None] * 3
+    assert [look(shop, spec).status for spec in specs] == ["ok"] * 3
+    rows(shop.warehouse, "update raw.item set count = -1 where id = 1")
+    rows(shop.warehouse, "delete from raw.item where id = 2")
+    found = look(shop, keyed)
+    assert [d.columns for d in found.named if d.kind == "different"] == [("count",)]
+    repair(shop, found, keyed)
+    assert look(shop, keyed).status == "ok"
