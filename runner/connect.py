@@ -304,5 +304,7 @@ def as_haven_error(error: psycopg2.Error) -> HavenError:
         if isinstance(error, kind) and sign in text:
             return DataError(f"{text}: {advice}")
     more = [error.diag.message_detail, error.diag.message_hint]
+    if isinstance(error, psycopg2.IntegrityError):
+        more = more[1:]  # the detail is the row's values
     said = "; ".join(" ".join(one.split()) for one in more if one)
     return DataError(f"{text} ({said})" if said else text)

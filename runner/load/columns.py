@@ -8,6 +8,13 @@ from runner.errors import ConfigError
 from runner.load.statements import META_COLUMNS
 
 MAX_COLUMNS = 1600
+# A table has these already; a view may have columns of such names.
+_SYSTEM_COLUMNS = ("tableoid", "xmin", "cmin", "xmax", "cmax", "ctid")
+# No index can tell which of two values comes first.
+_UNSORTED = (
+    "json", "xml", "point", "line", "lseg", "box", "path", "polygon", "circle", "jsonpath", "xid", "cid",
+    "pg_snapshot", "txid_snapshot",
+)  # fmt: skip
 
 
 def chosen_columns(spec: TableSpec, found: Table) -> tuple[Column, ...]:
@@ -21,6 +28,11 @@ def chosen_columns(spec: TableSpec, found: Table) -> tuple[Column, ...]:
             raise ConfigError(
                 f"{spec.file}: table {spec.label}: column {column.name!r} has a name that raw keeps "
                 "for itself; leave it out with `exclude`"
+            )
+        if column.name in _SYSTEM_COLUMNS:
+            raise ConfigError(
+                f"{spec.file}: table {spec.label}: no table can have a column called {column.name!r}; leave it "
+                "out with `exclude`, or give it another name in the view"
             )
     if not found.columns:
         raise ConfigError(
@@ -56,7 +68,13 @@ def check_key(
     *,
     is_rebuilding: bool,
 ) -> None:
-    """Raise ConfigError if an incremental table has no key, or raw's rows cannot take the one it has now."""
+    """Raise ConfigError if an incremental table has no key, or raw or its rows cannot take the one it has now."""
+    unsorted = [n for n in key if found.type_of(n).removesuffix("[]") in _UNSORTED]
+    if unsorted:
+        raise ConfigError(
+            f"{spec.file}: table {spec.label}: column {unsorted[0]!r} is {found.type_of(unsorted[0])}, which "
+            "no index can hold: name other columns with `primary_key`"
+        )
     if spec.strategy == "incremental" and not key:
         raise ConfigError(
             f"{spec.file}: table {spec.label}: strategy incremental needs a key, and the source's "

@@ -11,7 +11,7 @@ import psycopg2
 from psycopg2 import sql
 
 from runner.connect import as_haven_error, is_connection_error
-from runner.errors import HavenError
+from runner.errors import DataError, HavenError
 from runner.load.faults import Backoff, SnapshotLost
 from runner.load.outcome import LoadRequest, TableOutcome
 from runner.load.plan import TablePlan
@@ -106,7 +106,7 @@ class Job:
                     work(pair)
                 return
             except (psycopg2.Error, HavenError) as error:
-                reason = as_haven_error(error) if isinstance(error, psycopg2.Error) else error
+                reason = _reason(plan, error) if isinstance(error, psycopg2.Error) else error
                 is_deadlock = isinstance(error, psycopg2.errors.DeadlockDetected)
                 if not is_deadlock and not is_connection_error(error):
                     raise reason from None
@@ -124,6 +124,24 @@ def _is_committed(pair: Pair, load_id: int) -> bool:
     with pair.warehouse.cursor() as cursor:
         cursor.execute("select from ops.table_loads where load_id = %s", (load_id,))
         return cursor.fetchone() is not None
+
+
+def _reason(plan: TablePlan, error: psycopg2.Error) -> HavenError:
+    """Return what a failed statement says, or what is wrong with the key that it failed for."""
+    said = as_haven_error(error)
+    missing = [name for name in plan.key if f'column "{name}"' in str(said)]
+    if isinstance(error, psycopg2.errors.UniqueViolation):
+        wrong = "rows of the source share one"
+    elif isinstance(error, psycopg2.errors.NotNullViolation) and missing:
+        wrong = f"a row of the source has no {missing[0]}"
+    elif isinstance(error, psycopg2.errors.ProgramLimitExceeded) and "index row" in str(said):
+        wrong = "one is longer than an index can hold (about 2,700 bytes)"
+    else:
+        return said
+    return DataError(
+        f"the key of {plan.spec.label} is ({', '.join(plan.key)}), and {wrong}: mend the rows, or name the columns "
+        f"that tell rows apart with `primary_key` in {plan.spec.file}"
+    )
 
 
 def failure(

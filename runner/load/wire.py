@@ -232,7 +232,7 @@ class Wire:
 def _error(fields: dict[str, str]) -> psycopg2.Error:
     """Return the server's error as psycopg2 would raise it: the class of its SQLSTATE, message and detail."""
     text = fields.get("M", "unknown error")
-    if "D" in fields:
+    if "D" in fields and not fields.get("C", "").startswith("23"):  # there it is the row's values
         text += f" ({fields['D']})"
     if fields.get("W", "").startswith("COPY "):  # which line and column was refused
         text += f" [{fields['W'].splitlines()[0]}]"

@@ -29,6 +29,7 @@ _NOT_PERSONAL = re.compile(
 _COUNTS = frozenset({"n_records", "num_rows", "row_count", "count"})
 _EMAIL = re.compile(r"[\w.+%-]+@[\w-]+(\.[\w-]+)*")
 _KEY_DETAIL = re.compile(r"(Key \([^)]*\)=)\(.*?\)(?= |$)", re.MULTILINE)
+_ROW_DETAIL = re.compile(r"(Failing row contains )\(.*\)", re.DOTALL)
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -78,7 +79,8 @@ def pii_rules(manifest: Manifest) -> PiiRules:
 
 
 def mask_text(text: str, secrets: tuple[str, ...] = ()) -> str:
-    """Return `text` without colours, e-mail addresses, key values of a constraint, and secrets."""
+    """Return `text` without colours, e-mail addresses, key values of a constraint, a row's values, and secrets."""
+    text = _ROW_DETAIL.sub(rf"\1({MASK})", text)
     text = _KEY_DETAIL.sub(rf"\1({MASK})", _EMAIL.sub(MASK, _ANSI.sub("", text)))
     for secret in secrets:
         text = text.replace(secret, MASK)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -863,3 +864,50 @@ def test_no_column_collides_with_a_name_that_the_loader_invents(
     assert [d.columns for d in found.named if d.kind == "different"] == [("count",)]
     repair(shop, found, keyed)
     assert look(shop, keyed).status == "ok"
+
+
+@pytest.mark.parametrize(
+    ("made", "key", "code", "line"),
+    [
+        (
+            "table t (id integer primary key); create table u () inherits (t); "
+            "insert into t values (7); insert into u values (7)",
+            (),
+            1,
+            "the key of shop.t is (id), and rows of the source share one: mend the rows, or name",
+        ),
+        (
+            "view t as select null::integer as id, 'secret' as name",
+            ("id",),
+            1,
+            "the key of shop.t is (id), and a row of the source has no id: mend the rows, or name",
+        ),
+        (
+            "table t as select string_agg(sha512(n::text::bytea)::text, '') as id "
+            "from generate_series(1, 200) as n",
+            ("id",),
+            1,
+            "the key of shop.t is (id), and one is longer than an index can hold (about 2,700 bytes)",
+        ),
+        (
+            "table t (id json)",
+            ("id",),
+            2,
+            "column 'id' is json, which no index can hold: name other columns with `primary_key`",
+        ),
+        (
+            "view t as select 1 as id, 2 as ctid",
+            ("id",),
+            2,
+            "no table can have a column called 'ctid'; leave it out with `exclude`, or give it another",
+        ),
+    ],
+)
+def test_a_key_or_name_that_raw_cannot_take_is_one_line_without_values(
+    shop: Shop, made: str, key: tuple[str, ...], code: int, line: str
+) -> None:
+    shop.execute(f"create {made}")
+    found = refusal(shop, replace(full("t"), primary_key=key))
+    assert found[0] == code
+    assert line in found[1]
+    assert not re.search("secret|Failing row", found[1])

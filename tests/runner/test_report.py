@@ -345,7 +345,8 @@ def test_a_test_that_stores_nothing_says_so(tmp_path: Path) -> None:
 def test_secrets_and_key_values_leave_messages(tmp_path: Path) -> None:
     message = (
         "Database Error in model x\n  Key (email)=(ann@example.com) already exists.\n"
-        "  Key (name)=(Ann (Smith)) is duplicated.\n  \x1b[31mpassword s3cret-pass\x1b[0m"
+        "  Key (name)=(Ann (Smith)) is duplicated.\n  \x1b[31mpassword s3cret-pass\x1b[0m\n"
+        "  Failing row contains (1, Ann (Smith),\n Ann)."
     )
     entries, results = people_checks(status="error", message=message)
     write_artifacts(tmp_path, entries, results)
