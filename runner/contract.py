@@ -137,16 +137,18 @@ def raw_schemas(manifest: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _load_entries(node: Mapping[str, Any]) -> tuple[Any, Any]:
-    """Return the `load` entries of a table's source and of the table itself."""
+    """Return the `load` entries of a table's source and of the table itself; None where there is none."""
     of_table = node.get("meta") or (node.get("config") or {}).get("meta") or {}
-    return (node.get("source_meta") or {}).get("load"), of_table.get("load")
+    metas = (node.get("source_meta") or {}, of_table)
+    of_source, own = (
+        ({} if meta["load"] is None else meta["load"]) if "load" in meta else None for meta in metas
+    )
+    return of_source, own
 
 
 def _schemas_of_models(manifest: Mapping[str, Any]) -> dict[str, str]:
     """Return the schemas that something else than the loader fills, each with what does."""
-    schemas = dict.fromkeys(
-        ("ops", "pg_catalog", "information_schema"), "Haven or PostgreSQL itself"
-    )
+    schemas = dict.fromkeys(("ops", "information_schema"), "Haven or PostgreSQL itself")
     for node in (manifest.get("nodes") or {}).values():
         if node["resource_type"] in ("model", "snapshot", "seed"):
             schemas.setdefault(node["schema"], f"{node['resource_type']} {node['name']}")
@@ -160,11 +162,14 @@ def _clashes(tables: Sequence[TableSpec], taken: Mapping[str, str]) -> list[tupl
     for spec in tables:
         where = f"{spec.file}: table {spec.label}: "
         place = f"{spec.raw_schema}.{spec.raw_table}"
-        if spec.raw_schema in taken:
+        owner = taken.get(spec.raw_schema)
+        if spec.raw_schema.startswith("pg_"):
+            owner = "Haven or PostgreSQL itself"
+        if owner is not None:
             found.append(
                 (
                     spec,
-                    f"{where}its source's schema {spec.raw_schema} belongs to {taken[spec.raw_schema]}: "
+                    f"{where}its source's schema {spec.raw_schema} belongs to {owner}: "
                     "give the source a `schema` of its own, such as raw_" + spec.source_name,
                 )
             )
@@ -217,30 +222,31 @@ def _table(node: Mapping[str, Any], load: Mapping[str, Any]) -> TableSpec:
             hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(KEYS)}"
             raise ConfigError(f"unknown key {key!r} under load: {hint}")
     strategy = _one_of(load, "strategy", STRATEGIES, "full")
-    watermark = load.get("watermark")
+    watermark = None if load.get("watermark") is None else _name(load, "watermark")
     if strategy == "incremental" and not watermark:
         raise ConfigError("strategy incremental needs the key `watermark`")
-    source_schema, source_table = load.get("source_schema"), load.get("source_table", node["name"])
+    source_schema = _name(load, "source_schema")
+    source_table = _name(load, "source_table") or str(node["name"])
     if source_schema is None:
         # `source_table: other.table` names the schema too, unless source_schema already does.
-        head, dot, tail = str(source_table).partition(".")
+        head, dot, tail = source_table.partition(".")
         source_schema, source_table = (head, tail) if dot else ("public", source_table)
     return TableSpec(
         source_name=node["source_name"],
         name=node["name"],
         raw_schema=_name_in_warehouse(node, "schema"),
         raw_table=_name_in_warehouse(node, "identifier"),
-        source_schema=str(source_schema),
-        source_table=str(source_table),
+        source_schema=source_schema,
+        source_table=source_table,
         strategy=strategy,
         primary_key=_names(load, "primary_key"),
         # A source's default watermark means nothing to a table that is read whole.
-        watermark=str(watermark) if watermark and strategy == "incremental" else None,
-        lookback=str(load.get("lookback", DEFAULT_LOOKBACK)),
+        watermark=watermark if strategy == "incremental" else None,
+        lookback=_length(load, "lookback", DEFAULT_LOOKBACK),
         deletes=_one_of(load, "deletes", DELETES, "sweep"),
         columns=_names(load, "columns"),
         exclude=_names(load, "exclude"),
-        timeout=str(load.get("timeout", DEFAULT_TIMEOUT)),
+        timeout=_length(load, "timeout", DEFAULT_TIMEOUT),
         watermark_timezone=_zone(load.get("watermark_timezone")),
         max_deleted_share=_share(load),
         file=node["original_file_path"],
@@ -256,6 +262,24 @@ def _one_of(load: Mapping[str, Any], key: str, allowed: Sequence[str], default: 
     return str(value)
 
 
+def _name(load: Mapping[str, Any], key: str) -> str | None:
+    """Return the name under `key`, None if there is no such key."""
+    if key not in load:
+        return None
+    value = load[key]
+    if not isinstance(value, str) or not value.strip():
+        raise ConfigError(f"{key} must be a name, not {value!r}")
+    return value
+
+
+def _length(load: Mapping[str, Any], key: str, default: str) -> str:
+    """Return a length of time, or a number (of a watermark that is one), as text."""
+    value = load.get(key, default)
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise ConfigError(f"{key} must be a length, such as {default!r}, not {value!r}")
+    return str(value)
+
+
 def _zone(value: object) -> str | None:
     if value is not None and (not isinstance(value, str) or not value.strip()):
         raise ConfigError(f"watermark_timezone must be the name of a time zone, not {value!r}")
@@ -268,4 +292,6 @@ def _names(load: Mapping[str, Any], key: str) -> tuple[str, ...]:
         value = [value]
     if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
         raise ConfigError(f"{key} must be a list of column names, not {value!r}")
+    if len(set(value)) < len(value):
+        raise ConfigError(f"{key} names a column twice: {', '.join(value)}")
     return tuple(value)

@@ -22,6 +22,8 @@ _NO_NUMBERS = ("nan", "infinity", "-infinity")
 # Signs and bare numbers mean the opposite of what they look like: '+2' is two hours WEST of Greenwich.
 _SIGNED_ZONE = re.compile(r"(utc|gmt)?\s*[+-]?\d", re.IGNORECASE)
 
+# PostgreSQL takes a bare number for seconds, and '[1]' too.
+_NO_UNIT = re.compile(r"[^a-z:]*|[-+.\d]+e[-+\d]+", re.IGNORECASE)
 # Rows written since the snapshot are invisible to it, so a table that was filled anew looks empty. What this session
 # has locked is what its query reads, and nobody can rewrite that any more. pg_class is as old as the snapshot; the
 # functions know the file and the name of today. What the snapshot does not know at all is new beneath a view, or a
@@ -217,7 +219,7 @@ def timeout(source: PgCursor, spec: TableSpec) -> float:
 
 def length_in_seconds(source: PgCursor, where: str, value: str) -> float:
     """Return a length of time in seconds. Raises ConfigError if it is none, or has no unit."""
-    if value.strip().isdecimal() and int(value):
+    if _NO_UNIT.fullmatch(value.strip()) and re.search("[1-9]", value):
         raise ConfigError(f"{where} is {value!r}: say of what, such as '{value.strip()} minutes'")
     _checked(source, where, value, "interval")
     # No longer than the calendar, so that it can be taken from any time.

@@ -40,6 +40,15 @@ def test_an_empty_load_takes_the_defaults() -> None:
     assert (table.watermark, table.primary_key, table.columns, table.exclude) == (None, (), (), ())
 
 
+def test_a_load_that_was_left_blank_takes_the_defaults() -> None:
+    made = manifest()
+    (node,) = made["sources"].values()
+    for place in ("meta", "source_meta"):
+        assert (
+            only(read_contract({"sources": {"x": node | {place: {"load": None}}}})).name == "item"
+        )
+
+
 def test_the_tables_keys_win_over_its_sources() -> None:
     source = {"strategy": "incremental", "watermark": "updated_at", "deletes": "ignore"}
     table = only(read_contract(manifest(table={"watermark": "seen_at"}, source=source)))
@@ -73,6 +82,12 @@ def test_where_the_table_is_in_the_source(load: dict[str, Any], schema: str, tab
         ({"strategy": "incremental"}, "strategy incremental needs the key `watermark`"),
         ({"exclude": [1]}, "exclude must be a list of column names"),
         ([], "`load` must be a mapping"),
+        ({"primary_key": ["id", "id"]}, "primary_key names a column twice: id, id"),
+        ({"watermark": ["u"], "strategy": "incremental"}, "watermark must be a name, not ['u']"),
+        ({"source_table": None}, "source_table must be a name, not None"),
+        ({"source_schema": ""}, "source_schema must be a name, not ''"),
+        ({"lookback": [1]}, "lookback must be a length, such as '15 minutes', not [1]"),
+        ({"timeout": True}, "timeout must be a length, such as '2 hours', not True"),
     ],
 )
 def test_a_wrong_table_is_a_problem_that_names_file_table_and_key(load: Any, message: str) -> None:
@@ -187,7 +202,9 @@ def test_l6_names_that_only_look_alike_are_two_tables() -> None:
     assert found.problems == ()
 
 
-@pytest.mark.parametrize("schema", ["ops", "analytics", "information_schema"])
+@pytest.mark.parametrize(
+    "schema", ["ops", "analytics", "information_schema", "pg_catalog", "pg_temp"]
+)
 def test_l6_a_raw_schema_that_is_somebody_elses_is_refused(schema: str) -> None:
     contract = read_contract(
         sources(("shop", "item", schema, "item"), ("shop", "kind", "raw", "kind"))

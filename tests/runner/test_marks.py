@@ -490,6 +490,9 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "lookback infinity": ({"lookback": "infinity"}, {}, NO_LENGTH),
     "lookback mixed": ({"lookback": "1 day -48 hours"}, {}, NO_LENGTH),
     "lookback before time": ({"lookback": "9000 years"}, {}, NO_LENGTH),
+    "timeout, less than one": ({"timeout": "0.5"}, {}, "say of what, such as '0.5 minutes'"),
+    "lookback, not whole": ({"lookback": "1.5"}, {}, "say of what, such as '1.5 minutes'"),
+    "lookback, a list": ({"lookback": "[1]"}, {}, "lookback is '[1]': say of what"),
     "lookback without a unit": ({"lookback": "15"}, {}, "say of what, such as '15 minutes'"),
     "since after until": (
         {},
