@@ -53,7 +53,11 @@ def load(
         typer.Option("--rebuild", help="Make raw's columns, key and views fit the source again."),
     ] = False,
     allow_deletes: Annotated[
-        bool, typer.Option("--allow-deletes", help="However many rows are gone, this time.")
+        bool,
+        typer.Option(
+            "--allow-deletes",
+            help="However many rows are gone, and whatever a rebuild takes from them.",
+        ),
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan only.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,

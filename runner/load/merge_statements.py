@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from psycopg2 import sql
 
-from runner.load.statements import CHANGES, KEYS, STAGE, column_list
+from runner.load.statements import CHANGES, KEYS, LOST, STAGE, column_list
 
 
 def _same_key(left: str, right: str, key: Sequence[str]) -> sql.Composed:
@@ -20,11 +20,11 @@ def _same_key(left: str, right: str, key: Sequence[str]) -> sql.Composed:
     )
 
 
-def _changed_key(right: str, key: Sequence[str]) -> sql.Composed:
-    """Return the condition that a row of `right` has the key of one of `changes`, whose columns are numbered."""
+def _numbered_key(left: str, right: str, key: Sequence[str]) -> sql.Composed:
+    """Return the condition that a row of `right` has the key of one of `left`, whose columns are numbered."""
     return sql.SQL(" and ").join(
         sql.SQL("{} = {}").format(
-            sql.Identifier("changes", f"key_{number}"), sql.Identifier(right, name)
+            sql.Identifier(left, f"key_{number}"), sql.Identifier(right, name)
         )
         for number, name in enumerate(key)
     )
@@ -120,8 +120,8 @@ def apply_changes(
             sql.SQL("{} = {}").format(sql.Identifier(c), sql.Identifier("staged", c))
             for c in columns
         ),
-        "staged_key": _changed_key("staged", key),
-        "target_key": _changed_key("target", key),
+        "staged_key": _numbered_key("changes", "staged", key),
+        "target_key": _numbered_key("changes", "target", key),
     }
     insert = sql.SQL(
         "insert into {raw} ({columns}, _loaded_at, _load_id) select {values}, now(), {load_id} "
@@ -190,4 +190,61 @@ def missing_keys(
             ]
         ),
         most=sql.Literal(most),
+    )
+
+
+def create_lost(
+    raw: sql.Identifier,
+    rebuilt: Sequence[tuple[sql.Identifier, str]],
+    key: Sequence[tuple[sql.Identifier, str]],
+    among: sql.Composable,
+) -> sql.Composed:
+    """Return the DDL of a temp table of the keys, in their new types, of raw's rows with values that a new type lacks.
+
+    `rebuilt` and `key` are columns with their new types. Only rows that meet `among` are looked at.
+    """
+    check = sql.SQL("pg_input_is_valid({0}::text, {1})")
+    keys = [
+        sql.SQL("case when {} then {}::text::{} end as {}").format(
+            check.format(column, sql.Literal(kind)),
+            column,
+            sql.SQL(kind),
+            sql.Identifier(f"key_{number}"),
+        )
+        for number, (column, kind) in enumerate(key)
+    ]
+    return sql.SQL(
+        "create temp table {lost} on commit drop as select {keys} from {raw} where {among} and ({fails})"
+    ).format(
+        lost=sql.Identifier(LOST.strings[-1]),
+        keys=sql.SQL(", ").join(keys),
+        raw=raw,
+        among=among,
+        fails=sql.SQL(" or ").join(
+            sql.SQL("({} is not null and not {})").format(
+                column, check.format(column, sql.Literal(kind))
+            )
+            for column, kind in rebuilt
+        ),
+    )
+
+
+def count_lost(raw: sql.Identifier, key: Sequence[str], *, with_changes: bool) -> sql.Composed:
+    """Return the query for the number of rows that lost a value and that the source did not give again.
+
+    These are tombstones, and `with_changes` rows that are gone and stay.
+    """
+    if not key:
+        return sql.SQL("select count(*) from {}").format(LOST)
+    gone = sql.SQL("exists (select from {} as changes where {} and changes.is_gone)").format(
+        CHANGES, _numbered_key("changes", "target", key)
+    )
+    return sql.SQL(
+        "select count(*) from {lost} as lost inner join {raw} as target on {same} "
+        "where target._deleted_at is not null or {gone}"
+    ).format(
+        lost=LOST,
+        raw=raw,
+        same=_numbered_key("lost", "target", key),
+        gone=gone if with_changes else sql.SQL("false"),
     )

@@ -33,8 +33,8 @@ class TablePlan:
     `drift` is how raw's columns must change before. The whole load may take `timeout_s` seconds. `kept_from`: rows
     that are older, by the retention's column, are not there for the loader. `compared_whole` says why an incremental
     table is read whole. `identity` is what the source's table is, None if that is known already. More than
-    `max_deleted_share` of its rows may not go. `probed` is what is known of its marks. `is_key_sure`: the source
-    itself keeps the key unique.
+    `max_deleted_share` of its rows may not go; `may_lose_values`: those that are gone may, to a new type. `probed` is
+    what is known of its marks. `is_key_sure`: the source itself keeps the key unique.
     """
 
     spec: TableSpec
@@ -55,6 +55,7 @@ class TablePlan:
     compared_whole: str | None = None
     identity: Identity | None = None
     is_rebuilding: bool = False
+    may_lose_values: bool = False
     max_deleted_share: float = 1.0
     is_key_sure: bool = True
 
@@ -211,6 +212,7 @@ def plan_table(
         identity=None if raw is not None and before == now else now,
         is_rebuilding=request.rebuild,
         is_key_sure=found.vouches_for(key),
+        may_lose_values=request.allow_deletes,
         max_deleted_share=1.0 if request.allow_deletes else spec.max_deleted_share,
     )
 

@@ -12,6 +12,7 @@ STAGE = sql.Identifier("pg_temp", "haven_stage")
 KEYS = sql.Identifier("pg_temp", "haven_keys")
 FOUND = sql.Identifier("pg_temp", "haven_found")
 CHANGES = sql.Identifier("pg_temp", "haven_changes")
+LOST = sql.Identifier("pg_temp", "haven_lost")
 META_COLUMNS = ("_loaded_at", "_load_id", "_deleted_at")
 STAMPS = META_COLUMNS[:2]
 

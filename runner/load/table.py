@@ -6,7 +6,7 @@ Either all of it is visible or none. The caller owns both transactions: it commi
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from psycopg2 import sql
 from psycopg2.extensions import cursor as PgCursor
@@ -14,7 +14,8 @@ from psycopg2.extras import Json
 
 from runner import log
 from runner.contract import TableSpec
-from runner.load import statements
+from runner.errors import DataError
+from runner.load import merge_statements, statements
 from runner.load.copy import copy_rows
 from runner.load.drift import apply_drift, note_backfill
 from runner.load.identity import note_identity
@@ -57,6 +58,8 @@ def load_table(
         read = _first(plan, source, warehouse, load_id, parts, on_bytes)
         inserted, updated, deleted = read, 0, 0
     else:
+        if plan.drift.rebuilt:
+            _note_losses(plan, warehouse)
         apply_drift(
             plan.drift,
             plan.spec,
@@ -66,6 +69,8 @@ def load_table(
             is_rebuilding=plan.is_rebuilding,
         )
         read, inserted, updated, deleted = merge(plan, source, warehouse, load_id, on_bytes)
+        if plan.drift.rebuilt:
+            _check_losses(plan, warehouse)
     if plan.mode in ("first", "full"):
         note_backfill(plan.spec, warehouse)
     watermark = _advance_watermark(plan, warehouse, load_id)
@@ -117,6 +122,54 @@ def _first(
         warehouse.execute(statement)
     warehouse.execute(sql.SQL("analyze {}").format(plan.raw))
     return read
+
+
+def _note_losses(plan: TablePlan, warehouse: PgCursor) -> None:
+    """Keep in a temp table which rows have values that their new type cannot hold, while they still have them."""
+    types = {column.name: column.raw_type for column in plan.columns}
+
+    def in_raw(names: Iterable[str]) -> list[tuple[sql.Identifier, str]]:
+        return [(sql.Identifier(plan.drift.name_in_raw(name)), types[name]) for name in names]
+
+    added = [column.name for column in plan.drift.added]
+    among: sql.Composable = sql.SQL("true")
+    # Without a key a row of another type is another row: it goes, and comes with the source's value.
+    if not plan.key and plan.spec.deletes == "sweep":
+        among = sql.SQL("_deleted_at is not null")
+    elif set(plan.key) & set(added):  # no old row has that key
+        among = sql.SQL("false")
+    warehouse.execute(
+        merge_statements.create_lost(
+            plan.raw,
+            in_raw(column.name for column, _ in plan.drift.rebuilt),
+            in_raw(name for name in plan.key if name not in added),
+            among,
+        )
+    )
+
+
+def _check_losses(plan: TablePlan, warehouse: PgCursor) -> None:
+    """Raise DataError if rows that the source no longer has lost values to a new type, and nobody said they may."""
+    warehouse.execute("select to_regclass('pg_temp.haven_changes') is not null")
+    has_changes = warehouse.fetchone() == (True,)
+    present = [name for name in plan.key if name not in [c.name for c in plan.drift.added]]
+    warehouse.execute(merge_statements.count_lost(plan.raw, present, with_changes=has_changes))
+    ((lost,),) = warehouse.fetchall()
+    if not lost:
+        return
+    label = plan.spec.label
+    columns = ", ".join(f"{c.name} ({c.raw_type})" for c, _ in plan.drift.rebuilt)
+    if not plan.may_lose_values:
+        raise DataError(
+            f"{label}: {lost:,} rows that the source no longer has hold values that do not fit {columns}: nothing was "
+            f"changed. Keep them elsewhere, then run `haven load {label} --rebuild --allow-deletes`, which makes "
+            "them null, or leave the column out with `exclude`"
+        )
+    log.info(
+        f"  {label}: {lost:,} rows that the source no longer has lost values of {columns}",
+        table=label,
+        rows=lost,
+    )
 
 
 def _advance_watermark(plan: TablePlan, warehouse: PgCursor, load_id: int) -> str | None:

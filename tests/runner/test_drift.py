@@ -911,3 +911,39 @@ def test_a_key_or_name_that_raw_cannot_take_is_one_line_without_values(
     assert found[0] == code
     assert line in found[1]
     assert not re.search("secret|Failing row", found[1])
+
+
+@pytest.mark.parametrize(
+    ("has_key", "deletes", "lost"),
+    [(True, "ignore", 3), (True, "sweep", 1), (False, "sweep", 1), (True, "sweep", 0)],
+)
+def test_a_rebuild_wipes_no_value_of_a_row_that_is_gone_unless_told_to(
+    shop: Shop, has_key: bool, deletes: str, lost: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    shop.execute(f"create table rb (id integer{' primary key' if has_key else ''}, c text)")
+    shop.execute("insert into rb select n, 'value ' || n from generate_series(1, 6) as n")
+    spec = full("rb", deletes=deletes)
+    shop.load(spec)
+    if lost:
+        shop.execute("delete from rb where id = 3")
+        shop.load(spec)
+    if lost > 1:
+        shop.execute("delete from rb where id in (4, 5)")
+    # Of those that stay, one has no value any more: nothing is lost with it.
+    shop.execute("alter table rb alter column c type integer using nullif(id, 1)")
+    before = rows(shop.warehouse, "select id, c from raw.rb where id in (3, 4, 5) order by id")
+    (outcome,) = shop.load(spec, rebuild=True)
+    if lost:
+        said = f"shop.rb: {lost} rows that the source no longer has hold values that do not fit c (integer)"
+        assert str(outcome.error).startswith(said)
+        assert "`haven load shop.rb --rebuild --allow-deletes`" in str(outcome.error)
+        kept = "select id, c from raw.rb where id in (3, 4, 5) order by id"
+        assert rows(shop.warehouse, kept) == before
+        with caplog.at_level("INFO", "haven"):
+            (outcome,) = shop.load(spec, rebuild=True, allow_deletes=True)
+        assert (
+            f"  shop.rb: {lost} rows that the source no longer has lost values of c (integer)"
+            in caplog.messages
+        )
+    assert outcome.error is None
+    assert look(shop, spec).status == ("not_followed" if deletes == "ignore" else "ok")
