@@ -3,7 +3,9 @@
         the table, its rows in place. True if partitions were added to a table that stays. -#}
     {% set aside = partition_relation(partition_name('aside')) %}
     {% set kind = relation_kind(target_relation) %}
-    {% set hanging = attached_objects(target_relation) if kind else [] %}
+    {% do drop_leftover(aside) %}
+    {% do _create_partitioned_aside(aside, temp_relation, spec) %}
+    {% set hanging = attached_objects(target_relation, aside) if kind else [] %}
     {% set children = partition_children(target_relation) if kind == 'p' else [] %}
     {% if kind == 'p' and (hanging or attached_partitions(children)) %}
         {% do check_partitioned_relation(
@@ -15,7 +17,6 @@
     {% if spec.default %}
         {% do periods.append({'suffix': 'default', 'bound': 'default'}) %}
     {% endif %}
-    {% do _create_partitioned_aside(aside, temp_relation, spec) %}
     {% if periods %}
         {% do fill_partitions_aside(aside, temp_relation, periods, partition_columns(aside), spec) %}
     {% endif %}
@@ -72,7 +73,6 @@
 
 {% macro _rebuild_partitioned_in_place(target_relation, temp_relation, aside, spec) %}
     {#- Only rows that differ are written, into the partitions that are there; they keep their bounds. -#}
-    {% do _create_partitioned_aside(aside, temp_relation, spec) %}
     {% do drop_old_indexes(target_relation) %}
     {% set changes = alter_table_in_place(target_relation, aside) %}
     {% set has_new_partitions = change_partitioned_rows(target_relation, temp_relation, spec, 'differences') %}
@@ -95,7 +95,8 @@
 {% endmacro %}
 
 {% macro attached_partitions(children) %}
-    {#- Those of the partitions that something depends on, a view of somebody for example. -#}
+    {#- Those of the partitions that something depends on, a view of somebody for example, or that were given
+        something by hand. -#}
     {% if not children %}
         {{ return([]) }}
     {% endif %}
@@ -104,8 +105,10 @@
         {% do oids.append("'" ~ child.relation ~ "'::regclass") %}
     {% endfor %}
     {% set found = run_query(
-        "select distinct format('%I.%I', schemas.nspname, tables.relname) from (" ~ dependencies_sql(oids, ['n'])
-        ~ ") as dependencies inner join pg_catalog.pg_class as tables on dependencies.relation = tables.oid "
+        "select distinct format('%I.%I', schemas.nspname, tables.relname) from (select dependencies.relation from ("
+        ~ dependencies_sql(oids, ['n']) ~ ") as dependencies union all select pg_class.oid from pg_catalog.pg_class "
+        ~ "cross join lateral (" ~ _given_by_hand_sql() ~ ") as given where pg_class.oid in (" ~ oids | join(', ')
+        ~ ")) as kept inner join pg_catalog.pg_class as tables on kept.relation = tables.oid "
         ~ "inner join pg_catalog.pg_namespace as schemas on tables.relnamespace = schemas.oid") %}
     {{ return(found.columns[0].values() | list) }}
 {% endmacro %}

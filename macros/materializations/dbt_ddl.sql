@@ -25,6 +25,15 @@
         and grants.grantee in ('{{ granted_roles() | join("', '") }}')
 {% endmacro %}
 
+{% macro postgres__alter_column_comment(relation, column_dict) %}
+    {#- dbt's own takes away the comment of a column that the project lists and does not describe. -#}
+    {% set described = {} %}
+    {% for name, column in column_dict.items() if column.description %}
+        {% do described.update({name: column}) %}
+    {% endfor %}
+    {{ dbt.postgres__alter_column_comment(relation, described) }}
+{% endmacro %}
+
 {% macro postgres__alter_column_type(relation, column_name, new_column_type) %}
     {#- dbt's own drops the column, and every view that reads it. -#}
     {% set views = find_dependent_views(relation, [column_name]) %}
@@ -38,9 +47,18 @@
 {% endmacro %}
 
 {% macro postgres__alter_relation_add_remove_columns(relation, add_columns=none, remove_columns=none) %}
+    {#- A view that reads a column which goes cannot come back; to try names it, and what to do. -#}
     {% if add_columns or remove_columns %}
-        {% call statement('lock') %}{{ relation_lock_sql([relation | string]) }}{% endcall %}
+        {% set removed = (remove_columns or []) | map(attribute='name') | list %}
+        {% set views = find_dependent_views(relation, removed) if removed else [] %}
+        {% call statement('lock') %}{{ relation_lock_sql(views + [relation | string]) }}{% endcall %}
+        {% if views %}
+            {% do take_down_dependent_views() %}
+        {% endif %}
         {% do default__alter_relation_add_remove_columns(relation, add_columns, remove_columns) %}
+        {% if views %}
+            {% do put_back_dependent_views(relation) %}
+        {% endif %}
     {% endif %}
 {% endmacro %}
 
@@ -54,6 +72,7 @@
 {% macro postgres__reset_csv_table(model, full_refresh, old_relation, agate_table) %}
     {#- A seed's rows are replaced where they are: TRUNCATE would wait for every reader, and dropping takes along what
         hangs on the table. -#}
+    {% do check_can_be_written(old_relation) %}
     {% if full_refresh and not attached_objects(old_relation) %}
         {% call statement('lock') %}{{ relation_lock_sql([old_relation | string]) }}{% endcall %}
         {% call statement('drop') %}drop table {{ old_relation }}{% endcall %}

@@ -153,21 +153,39 @@
     where others.relation = '{{ relation }}'::regclass
     {%- if not column_names %}
     union all
-    -- What somebody granted by hand on the relation itself, which is made anew; a column of it may be gone.
+    -- What somebody gave by hand to the relation itself, which is made anew; a column of it may be gone.
     select
         0,
         pg_class.oid::regclass::text,
         null,
-        array[
-            {{ _grant_ddl_sql() }}
-        ],
-        true,
+        array[given.statement],
+        given.may_be_left,
         null
     from pg_catalog.pg_class
-    cross join lateral {{ _granted_sql() }} as granted
-    where
-        pg_class.oid = '{{ relation }}'::regclass
-        and (granted.grantee = 0 or granted.grantee::regrole::text not in ('{{ granted_roles() | join("', '") }}'))
+    cross join lateral (
+        select
+            {{ _grant_ddl_sql() }} as statement,
+            true as may_be_left
+        from {{ _granted_sql() }} as granted
+        where granted.grantee = 0 or granted.grantee::regrole::text not in ('{{ granted_roles() | join("', '") }}')
+        union all
+        select
+            format(
+                'comment on %s is %L',
+                case
+                    when comments.attname is not null
+                        then format('column %s.%I', pg_class.oid::regclass, comments.attname)
+                    else '{{ 'view' if model.config.materialized == 'view' else 'table' }} ' || pg_class.oid::regclass
+                end,
+                comments.description
+            ),
+            true
+        from {{ _comments_by_hand_sql() }} as comments
+        union all
+        select format('alter table %s owner to %s', pg_class.oid::regclass, pg_class.relowner::regrole), false
+        where pg_class.relowner <> current_user::regrole
+    ) as given
+    where pg_class.oid = '{{ relation }}'::regclass
     {%- endif %}
 {% endmacro %}
 

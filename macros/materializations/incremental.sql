@@ -5,5 +5,6 @@
     {% if existing is none or existing.type != 'table' or should_full_refresh() %}
         {{ return(build_table(sql)) }}
     {% endif %}
+    {% do check_can_be_written(this) %}
     {{ return(dbt.materialization_incremental_default()) }}
 {% endmaterialization %}

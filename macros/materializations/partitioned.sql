@@ -21,6 +21,7 @@
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
 
+    {% do check_can_be_written(target_relation) %}
     {% if not is_full %}
         {% do check_partitioned_relation(target_relation, spec) %}
         {% call statement('claim') %}{{ partition_claim_sql([target_relation], spec) }}{% endcall %}

@@ -12,10 +12,11 @@
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
 
+    {% do check_can_be_written(target_relation) %}
     {% do drop_leftover(aside) %}
     {% call statement('main') %}{{ get_create_table_as_sql(False, aside, sql) }}{% endcall %}
     {% set kind = relation_kind(target_relation) %}
-    {% if kind == 'r' and attached_objects(target_relation) %}
+    {% if kind == 'r' and attached_objects(target_relation, aside) %}
         {% do write_table_in_place(target_relation, aside) %}
         {% call statement('drop_aside') %}drop table {{ aside }}{% endcall %}
         {% do apply_grants(target_relation, grant_config, should_revoke=True) %}
@@ -52,7 +53,7 @@
 
 {% macro put_in_place_of(target_relation, kind, aside) %}
     {#- A table takes the name of what is there, which is dropped; views on it are made again. -#}
-    {% set attached = attached_objects(target_relation) if kind else [] %}
+    {% set attached = attached_objects(target_relation, aside) if kind else [] %}
     {% set views = find_dependent_views(target_relation) if attached else [] %}
     {% if kind %}
         {% call statement('lock') %}{{ relation_lock_sql(views + [target_relation | string]) }}{% endcall %}

@@ -5,8 +5,13 @@
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
 
-    {% set create_sql = get_create_view_as_sql(target_relation, sql) %}
     {% set kind = relation_kind(target_relation) %}
+    {#- PostgreSQL would take away the options that somebody set, such as security_invoker. -#}
+    {% set options = run_query(
+        "select ' with (' || array_to_string(reloptions, ', ') || ')' from pg_catalog.pg_class where oid = '"
+        ~ target_relation ~ "'::regclass")[0][0] if kind == 'v' else none %}
+    {% set create_sql = get_create_view_as_sql(target_relation, sql)
+        | replace('create view ' ~ target_relation, 'create view ' ~ target_relation ~ (options or ''), 1) %}
     {% set change = view_change(target_relation, sql) if kind == 'v' else 'other' %}
     {% if change == 'none' %}
         {% call noop_statement('main', 'CREATE VIEW', 'CREATE VIEW', 0) %}{{ create_sql }}{% endcall %}
@@ -53,7 +58,6 @@
                 when not columns.is_kept then 'other'
                 when
                     columns.is_equal
-                    and views.reloptions is null
                     and pg_get_viewdef(views.oid) = pg_get_viewdef('pg_temp.{{ probe }}'::regclass)
                     then 'none'
                 else 'columns at the end'

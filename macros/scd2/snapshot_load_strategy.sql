@@ -6,6 +6,7 @@
     {% set keys = [unique_key] if unique_key is string else unique_key %}
     {% set valid_from = '_loaded_at' %}
     {% if target_exists %}
+        {% do check_can_be_written(this) %}
         {% set valid_from %}
             greatest(snapshot_query._loaded_at, (
                 select max(earlier.dbt_valid_from) + interval '1 microsecond'

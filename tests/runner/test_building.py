@@ -5,6 +5,7 @@ On a small project of its own, with dbt in this process on real PostgreSQL. `mak
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -32,13 +33,18 @@ def server(cluster_home: Path) -> Iterator[Connection]:
     made.drop_all()
 
 
-@pytest.fixture(scope="class")
-def dbt_profile_target(server: Connection) -> dict[str, Any]:
+def target(server: Connection) -> dict[str, Any]:
+    """Return the target of a dbt profile."""
     return {
         "type": "postgres", "threads": 2, "host": server.host, "port": server.port,
         "user": server.user, "pass": server.password, "dbname": server.dbname,
         "sslmode": server.sslmode,
     }  # fmt: skip
+
+
+@pytest.fixture(scope="class")
+def dbt_profile_target(server: Connection) -> dict[str, Any]:
+    return target(server)
 
 
 @pytest.fixture(scope="class")
@@ -274,6 +280,160 @@ class TestForeignViews:
             assert values(project, f"select id, note from {{schema}}.again_{name}") == [(3, "v")], (
                 name
             )
+
+
+# What somebody does to one table of the project each, {t}.
+BY_HAND = {
+    "comment": "comment on table {t} is 'by hand'",
+    "column_comment": "comment on column {t}.note is 'by hand'",
+    "toast": "alter table {t} set (toast.autovacuum_enabled = false)",
+    "storage": "alter table {t} alter note set storage external",
+    "column_default": "alter table {t} alter note set default 'x'",
+    "no_statistics": "alter table {t} alter note set statistics 0",
+    "granted": "grant select on {t} to pg_monitor",
+    "public": "grant select on {t} to public",
+    "checked": "alter table {t} add constraint by_hand check (id > -5)",
+    "owned": "alter table {t} owner to pg_monitor",
+    "inherits": "create table {schema}.parent (id bigint not null, note text); alter table {t} inherit {schema}.parent",
+    "part": "create table {schema}.whole (id bigint not null, note text) partition by list (note);"
+    "alter table {schema}.whole attach partition {t} default",
+    "untouched": "select 1",
+}
+CONTRACT = {
+    "config": {"contract": {"enforced": True}, "persist_docs": {"relation": True, "columns": True}},
+    "columns": [
+        {"name": "id", "data_type": "bigint", "constraints": [{"type": "primary_key"}]},
+        {"name": "note", "data_type": "text"},
+    ],
+}
+
+
+class TestGivenByHand:
+    """What somebody gave to one table or view by hand is there after its build, and the build is right."""
+
+    @pytest.fixture(scope="class")
+    def models(self) -> dict[str, str]:
+        yaml = {"models": [{"name": name, **CONTRACT} for name in BY_HAND]}
+        return {
+            "models.yml": json.dumps(yaml),
+            "a_view.sql": model(ONE, materialized="view"),
+            **{f"{name}.sql": model(ONE, materialized="table") for name in BY_HAND},
+        }
+
+    def test_b3_a_table_keeps_what_it_was_given(self, project: Any) -> None:
+        run_dbt(["run"])
+        project.run_sql(
+            "alter default privileges in schema {schema} grant select on tables to pg_read_all_stats"
+        )
+        for name, statement in BY_HAND.items():
+            project.run_sql(statement.replace("{t}", f"{{schema}}.{name}"))
+        given = (
+            "select relname, relowner::regrole::text, relacl::text, obj_description(oid), col_description(oid, 2), "
+            "(select reloptions from pg_class as toast where toast.oid = tables.reltoastrelid), attstorage::text, "
+            "attstattarget, (select adnum from pg_attrdef where adrelid = oid), "
+            "(select array_agg(pg_get_constraintdef(c.oid) order by 1) from pg_constraint as c "
+            "where conrelid = tables.oid), (select inhparent from pg_inherits where inhrelid = oid) "
+            "from pg_class as tables join pg_attribute on attrelid = oid and attname = 'note' "
+            f"where relnamespace = '{{schema}}'::regnamespace and relname in {tuple(BY_HAND)} order by relname"
+        )
+        oids = f"select relname from pg_class where oid not in ({{oids}}) and relname in {tuple(BY_HAND)}"
+        before = values(project, given)
+        found = values(
+            project, "select oid from pg_class where relnamespace = '{schema}'::regnamespace"
+        )
+        for name in BY_HAND:
+            write(project, name, model(ONE.replace("'a'", "'z'"), materialized="table"))
+        run_dbt(["run"])
+        # What nobody touched is swapped, and gets the new default privilege.
+        assert values(project, oids.replace("{oids}", ", ".join(map(str, found)))) == ["untouched"]
+        assert [row for row in values(project, given) if row[0] != "untouched"] == [
+            row for row in before if row[0] != "untouched"
+        ]
+        for name in (*BY_HAND, "parent", "whole"):
+            assert values(project, f"select note from {{schema}}.{name}") == ["z"], name
+
+    def test_b3_a_table_that_others_inherit_from_is_refused(self, project: Any) -> None:
+        project.run_sql("create table {schema}.child () inherits ({schema}.untouched)")
+        project.run_sql("insert into {schema}.child values (7, 'theirs')")
+        assert "child inherits from" in failure("run", "--select", "untouched")
+        assert values(project, "select id from {schema}.child") == [7]
+
+    @pytest.mark.parametrize("query", [ONE, ONE + ", 1 as more", ONE.replace("bigint", "integer")])
+    def test_b3_a_view_keeps_its_options_comment_and_owner(self, project: Any, query: str) -> None:
+        project.run_sql(
+            "alter view {schema}.a_view set (security_barrier = true, security_invoker = true)"
+        )
+        project.run_sql(
+            "comment on view {schema}.a_view is 'ours'; comment on column {schema}.a_view.note is 'ours'"
+        )
+        project.run_sql("alter view {schema}.a_view owner to pg_monitor")
+        given = (
+            "select reloptions, relowner::regrole::text, obj_description(oid), col_description(oid, 2) "
+            "from pg_class where oid = '{schema}.a_view'::regclass"
+        )
+        before = values(project, given)
+        write(project, "a_view", model(query, materialized="view"))
+        run_dbt(["run", "--select", "a_view"])
+        assert values(project, given) == before
+
+    def test_b3_a_dropped_column_names_the_view_that_reads_it(self, project: Any) -> None:
+        synced = {"materialized": "incremental", "on_schema_change": "sync_all_columns"}
+        write(project, "synced", model(ONE, **synced))
+        run_dbt(["run", "--select", "synced"])
+        project.run_sql("create view {schema}.theirs as select note from {schema}.synced")
+        write(project, "synced", model("select 2::bigint as id", **synced))
+        message = failure("run", "--select", "synced")
+        assert f"{project.test_schema}.theirs reads" in message
+        assert "Change or drop it" in message
+        assert "CASCADE" not in message
+        assert values(project, "select note from {schema}.theirs") == ["a"]
+
+
+class TestRowSecurity:
+    """A builder that may not see all rows of a table would write the others twice."""
+
+    @pytest.fixture(scope="class")
+    def dbt_profile_target(self, server: Connection) -> Iterator[dict[str, Any]]:
+        with closing(connect(server)) as session, session.cursor() as cursor:
+            cursor.execute("create role blinkered")
+            cursor.execute(f"grant create on database {server.dbname} to blinkered")
+            session.commit()
+            yield target(server) | {"role": "blinkered"}
+            cursor.execute("drop owned by blinkered cascade; drop role blinkered")
+            session.commit()
+
+    @pytest.fixture(scope="class")
+    def project_config_update(self) -> dict[str, Any]:
+        return {"vars": {"lock_patience_s": 1}}
+
+    @pytest.fixture(scope="class")
+    def models(self) -> dict[str, str]:
+        return {f"{name}.sql": text for name, text in KINDS.items()}
+
+    @pytest.fixture(scope="class")
+    def seeds(self) -> dict[str, str]:
+        return {"a_seed.csv": "id,note\n1,a\n"}
+
+    def test_b3_hidden_rows_are_refused_by_name(self, project: Any) -> None:
+        run_dbt(["build"])
+        names = ("a_table", "an_increment", "a_partitioned", "a_seed")
+        for name in names:
+            project.run_sql(
+                f"alter table {{schema}}.{name} enable row level security, force row level security"
+            )
+            project.run_sql(
+                f"create policy even on {{schema}}.{name} using (id % 2 = 0) with check (true)"
+            )
+        for full_refresh in ([], ["--full-refresh"]):
+            message = failure("build", *full_refresh)
+            for name in names:
+                assert (
+                    f"row-level security hides rows of {project.test_schema}.{name} from blinkered"
+                    in message
+                )
+        for name in names:
+            project.run_sql(f"alter table {{schema}}.{name} no force row level security")
+            assert values(project, f"select id from {{schema}}.{name}") == [1]
 
 
 STAGING = "select 1::bigint as id, 'a'::text as note"
