@@ -10,6 +10,7 @@
     {% endfor %}
     {% call statement('create_partitions') %}
         {% for period in periods %}
+            drop table if exists {{ partition_relation(partition_name(period.suffix, '__new')) }};
             create table {{ partition_relation(partition_name(period.suffix, '__new')) }}
             partition of {{ aside }} {{ period.bound }};
         {% endfor %}
@@ -81,6 +82,7 @@
         then let go as plain tables that only wait to be attached. Returns the bounds as PostgreSQL
         writes them, by the name of the new table. -#}
     {% set aside = partition_relation(partition_name('aside')) %}
+    {% do drop_leftover(aside) %}
     {% call statement('create_aside') %}
         create table {{ aside }}
         (like {{ target_relation }} including all excluding indexes excluding identity excluding comments)
@@ -115,8 +117,14 @@
     {% for period in periods %}
         {% set relation = partition_relation(partition_name(period.suffix)) %}
         {% if run_query("select to_regclass('" ~ relation ~ "') is not null")[0][0] %}
+            {% set bound = run_query(
+                "select pg_get_expr(pg_class.relpartbound, pg_class.oid) from pg_catalog.pg_inherits "
+                ~ "inner join pg_catalog.pg_class on pg_inherits.inhrelid = pg_class.oid where pg_class.oid = '" ~ relation
+                ~ "'::regclass and pg_inherits.inhparent = to_regclass('" ~ this ~ "')") %}
             {% do _partition_error(
-                relation ~ ' exists and is no partition of the model; move it or drop it, then run again') %}
+                relation ~ ' is the partition ' ~ bound[0][0] ~ ', and its name is that of rows ' ~ period.bound
+                ~ '; rename it, then run again' if bound.rows
+                else relation ~ ' exists and is no partition of the model; move it or drop it, then run again') %}
         {% endif %}
     {% endfor %}
 {% endmacro %}

@@ -42,13 +42,14 @@
     {%- if spec.step is not string -%}
         replace({{ start }}::text, '-', 'minus_')
     {%- else -%}
+        {%- set moment = start ~ (" at time zone 'UTC'" if key_type == 'timestamp with time zone' else '') -%}
         to_char(
-            {{ start }}{{ " at time zone 'UTC'" if key_type == 'timestamp with time zone' }},
+            {{ moment }},
             '{{ {
                 'day': 'YYYY_MM_DD', 'week': 'IYYY"w"IW', 'month': 'YYYY_MM', 'quarter': 'YYYY"q"Q',
                 'year': 'YYYY',
             }[spec.step] }}'
-        )
+        ) || case when {{ moment }} < '0001-01-01' then '_bc' else '' end
     {%- endif -%}
 {%- endmacro %}
 
@@ -58,7 +59,8 @@
     {%- if spec.method == 'range' -%}
         {{ column }} is not null
         {%- if spec.step is string %}
-        and isfinite({{ column }})
+        {#- Not infinite, and far enough from the ends of a timestamp for its partition to start and end. #}
+        and {{ column }} >= '4713-01-01 00:00:00+00 BC' and {{ column }} < '294276-01-01 00:00:00+00'
         {%- endif %}
         {%- if spec.from is not none %}
         and {{ _partition_start_sql(column, spec, key_type) }} >= '{{ spec.from }}'

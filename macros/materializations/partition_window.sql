@@ -50,6 +50,12 @@
 
 {% macro _partition_moment(given) %}
     {#- A date or time as text or as dbt parsed it; without a zone it is UTC. -#}
+    {% set form = '(?!0000|9999)\\d{4}-\\d\\d-\\d\\d([ T]\\d\\d.*)?' %}
+    {% if not modules.re.fullmatch(form, given | string) %}
+        {% do _partition_error(
+            'a window is from one date or time to another, of the years 1 to 9998, got ' ~ given
+            ~ '; rows of other years come by --full-refresh') %}
+    {% endif %}
     {% set moment = modules.datetime.datetime.fromisoformat(given | string) %}
     {% if moment.tzinfo is not none %}
         {% set moment = moment.astimezone(modules.pytz.utc).replace(tzinfo=none) %}

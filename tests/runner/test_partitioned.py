@@ -120,7 +120,8 @@ class TestRanges:
         steps = {
             f"by_{step}.sql": partitioned(
                 "select moment from (values ('2025-01-01 00:00+00'::timestamptz), "
-                "('2024-12-31 23:59:59.999999+00')) as moments (moment)",
+                "('2024-12-31 23:59:59.999999+00'), ('0044-03-15 12:00+00'), ('0044-03-15 12:00+00 BC'), "
+                "('0001-12-31 23:00+00 BC'), ('12345-03-15 12:00+00')) as moments (moment)",
                 f"partition_by={{'column': 'moment', 'step': '{step}'}}, unique_key='moment'",
             )
             for step in ("day", "week", "month", "quarter", "year")
@@ -169,11 +170,18 @@ class TestRanges:
             step: sorted(partitions(project, f"by_{step}"))
             for step in ("day", "week", "month", "quarter", "year")
         } == {
-            "day": ["2024_12_31", "2025_01_01"],
-            "week": ["2025w01"],
-            "month": ["2024_12", "2025_01"],
-            "quarter": ["2024q4", "2025q1"],
-            "year": ["2024", "2025"],
+            "day": [
+                "0001_12_31_bc",
+                "0044_03_15",
+                "0044_03_15_bc",
+                "12345_03_15",
+                "2024_12_31",
+                "2025_01_01",
+            ],
+            "week": ["0001w52_bc", "0044w11", "0044w11_bc", "12345w11", "2025w01"],
+            "month": ["0001_12_bc", "0044_03", "0044_03_bc", "12345_03", "2024_12", "2025_01"],
+            "quarter": ["0001q4_bc", "0044q1", "0044q1_bc", "12345q1", "2024q4", "2025q1"],
+            "year": ["0001_bc", "0044", "0044_bc", "12345", "2024", "2025"],
         }
         assert values(
             project, "select timezone('UTC', min(moment)) from {schema}.by_week__2025w01"
@@ -248,6 +256,10 @@ class TestRanges:
         assert "2025_06" not in partitions(project, "merged")
 
     def test_numbers(self, project: Any) -> None:
+        # Left by a build that was not one transaction.
+        project.run_sql(
+            "create table {schema}.numbered__0__new (); create table {schema}.numbered__aside ()"
+        )
         build("numbered")
         project.run_sql("insert into {schema}.numbers values (25)")
         build("numbered")
@@ -341,6 +353,7 @@ class TestReplacing:
 
     def test_a_window_is_rebuilt_whole_and_nothing_else(self, project: Any) -> None:
         build("windowed")
+        project.run_sql("grant select on {schema}.windowed__2025_02 to pg_monitor")
         project.run_sql("update {schema}.events set amount = 7")
         project.run_sql(
             "delete from {schema}.events where day between '2025-02-01' and '2025-02-10'"
@@ -352,6 +365,8 @@ class TestReplacing:
         assert values(project, f"{counts} where id <> 7 group by 1 order by 1") == [
             ("01", 29, 0), ("02", 19, 19), ("03", 30, 0), ("04", 1, 0),
         ]  # fmt: skip
+        given = "select has_table_privilege('pg_monitor', '{schema}.windowed__2025_02', 'select')"
+        assert values(project, given) == [True]
         project.run_sql("delete from {schema}.events where day >= '2025-03-01'")
         build("windowed", "--vars", "{partition_start: 2025-03-01, partition_end: 2025-04-01}")
         assert values(project, f"{counts} group by 1 order by 1") == [
@@ -366,6 +381,9 @@ class TestReplacing:
             "unfiltered", *window
         )
         assert "leave out one of them" in failure("unfiltered", *window, "--full-refresh")
+        assert "of the years 1 to 9998, got 0044-03-15 BC" in failure(
+            "unfiltered", "--vars", "{partition_start: 0044-03-15 BC, partition_end: 2025-01-01}"
+        )
         build("windowed", *window, "--empty")
         assert values(
             project, "select count(*) from {schema}.windowed where day < '2025-02-01'"
