@@ -6,5 +6,8 @@
         {{ return(build_table(sql)) }}
     {% endif %}
     {% do check_can_be_written(this) %}
+    {#- Ends the transaction of that question: a pre-hook may set the isolation level of its own. -#}
+    {% call statement('checked') %}select 1{% endcall %}
+    {% do adapter.commit() %}
     {{ return(dbt.materialization_incremental_default()) }}
 {% endmaterialization %}
