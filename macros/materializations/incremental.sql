@@ -6,8 +6,8 @@
         {{ return(build_table(sql)) }}
     {% endif %}
     {% do check_can_be_written(this) %}
-    {#- Ends the transaction of that question: a pre-hook may set the isolation level of its own. -#}
-    {% call statement('checked') %}select 1{% endcall %}
-    {% do adapter.commit() %}
+    {#- A pre-hook may set the isolation level, which only the first query of a transaction can. dbt's own commit would
+        leave the session without a transaction: the driver does not notice it, and begins none. -#}
+    {% call statement('begin_anew') %}commit; begin{% endcall %}
     {{ return(dbt.materialization_incremental_default()) }}
 {% endmaterialization %}
