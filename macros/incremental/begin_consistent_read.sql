@@ -3,10 +3,11 @@
         delete, insert, store the high-water marks. Under `read committed` each would see its own
         moment, and a load that commits between two of them would be lost (mark stored, rows not
         read) or half seen (order read, its items not). Under `repeatable read` all of them see the
-        moment of the first; the load is picked up whole by the next run. This has to be the first
-        statement of the transaction, which is why nothing in this family queries while the model
-        is being compiled. -#}
+        moment of the first; the load is picked up whole by the next run. The transaction begins anew,
+        as a query of the model's own while it was compiled, or a hook before it, has begun one, or
+        has left none. -#}
     {% if is_of_strategy(model) or model.resource_type == 'snapshot' %}
-        set transaction isolation level repeatable read
+        commit;
+        begin transaction isolation level repeatable read
     {% endif %}
 {% endmacro %}

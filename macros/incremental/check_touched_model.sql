@@ -79,7 +79,8 @@
     {% if found %}
         {% do _touched_by_error(
             found ~ ' rows have no value in one of ' ~ columns | join(', ') ~ ': the columns of unique_key and touched_key '
-            ~ 'are never null; leave such rows out, or give them a value that stands for unknown (coalesce)') %}
+            ~ 'are never null; leave such rows out, or give them a value that stands for unknown (coalesce), and declare the '
+            ~ "same in touched_by: {'column': 'coalesce(…)'}") %}
     {% endif %}
 {% endmacro %}
 

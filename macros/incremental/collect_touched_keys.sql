@@ -10,7 +10,7 @@
             ~ "coalesce(inputs.build_number = builds.build_number, false), inputs.content_hash "
             ~ "from " ~ schema_name ~ ".model_inputs as inputs "
             ~ "left join " ~ schema_name ~ ".model_builds as builds on inputs.input_name = builds.model_name "
-            ~ "where inputs.model_name = '" ~ model.name ~ "'") %}
+            ~ "where inputs.model_name = '" ~ _input_name(model) ~ "'") %}
         {% for row in stored %}
             {% do marks.update({row[0]: {
                 'high_load_id': row[1] | int if row[1] is not none else none,
@@ -40,6 +40,10 @@
     {% if execute and is_of_strategy(model) %}
         {#- Here, not in the increment alone: what is wrong with a model shows in its first build. -#}
         {% do check_touched_model() %}
+        {% if invocation_args_dict.get('sample') %}
+            {% do _touched_by_error(
+                'a sample of its inputs would take the rows of all others for gone; build it without --sample') %}
+        {% endif %}
         {% set rules = touched_by() %}
         {% do check_state_names(rules) %}
         {% if is_incremental() %}
@@ -63,15 +67,15 @@
         )[0] %}
         {% if found[0] %}
             {% do exceptions.raise_compiler_error(
-                model.name ~ ': all rows of ' ~ rule.input_name ~ ' come from loads older than '
+                _input_name(model) ~ ': all rows of ' ~ rule.input_name ~ ' come from loads older than '
                 ~ mark ~ ', which this model has read. The input was rebuilt; run: '
-                ~ 'dbt build --full-refresh --select ' ~ model.name ~ '+') %}
+                ~ 'dbt build --full-refresh --select ' ~ _input_name(model) ~ '+') %}
         {% endif %}
         {#- A changed declaration may want to know what no build before it has kept. -#}
         {% if rule.row_id and found[1] and marks[rule.input_name].is_complete %}
             {% do exceptions.raise_compiler_error(
-                model.name ~ ': which rows of ' ~ rule.input_name ~ ' belonged to which key was not kept by its last '
-                ~ 'build, as touched_by was another then; run: dbt build --full-refresh --select ' ~ model.name ~ '+') %}
+                _input_name(model) ~ ': which rows of ' ~ rule.input_name ~ ' belonged to which key was not kept by its last '
+                ~ 'build, as touched_by was another then; run: dbt build --full-refresh --select ' ~ _input_name(model) ~ '+') %}
         {% endif %}
     {% endfor %}
     {% set names = _touched_key_names() %}

@@ -1,10 +1,11 @@
 {% macro read_inputs(reader=model) %}
     {#- What a model reads, found in dbt's graph: each thing beneath its refs that changes by itself, through all views.
-        A list of dictionaries: name, kind, node, and views, the names of the views between the model and it. -#}
+        A list of dictionaries: name, kind, node, and views, the names of the views between the model and it, with
+        their code. -#}
     {% set found = {} %}
     {% set waiting = [] %}
     {% for unique_id in reader.depends_on.nodes %}
-        {% do waiting.append({'unique_id': unique_id, 'views': []}) %}
+        {% do waiting.append({'unique_id': unique_id, 'views': [], 'code': ''}) %}
     {% endfor %}
     {#- The list grows while it is read: what a view reads is appended. -#}
     {% for place in waiting if place.unique_id != reader.unique_id %}
@@ -12,13 +13,18 @@
         {% set kind = _input_kind(node) %}
         {% if kind %}
             {% set input = found.setdefault(
-                place.unique_id, {'name': _input_name(node), 'kind': kind, 'node': node, 'views': []}) %}
+                place.unique_id, {'name': _input_name(node), 'kind': kind, 'node': node, 'views': [], 'code': ''}) %}
             {% do input.views.extend(place.views) %}
+            {% do input.update({'code': input.code ~ place.code}) %}
         {% endif %}
         {% if not kind or _is_staging(node) %}
             {#- A staging view stands for its source; a seed that it reads is an input of its own. -#}
             {% for unique_id in node.depends_on.nodes if not kind or unique_id in graph.nodes %}
-                {% do waiting.append({'unique_id': unique_id, 'views': place.views + [_input_name(node)]}) %}
+                {% do waiting.append({
+                    'unique_id': unique_id,
+                    'views': place.views + [_input_name(node)],
+                    'code': place.code ~ '\n' ~ node.raw_code,
+                }) %}
             {% endfor %}
         {% endif %}
     {% endfor %}
@@ -34,9 +40,9 @@
 
 {% macro _input_kind(node) %}
     {#- loaded: rows carry the load that changed them. snapshot: so do they, but how far it has read
-        the loads only it knows. built: a model of this strategy, which notes its changed rows. whole:
+        the loads only it knows (strategy load). built: a model of this strategy, which notes its changed rows. whole:
         anything else, whose content is compared. none: a view, which is looked through. -#}
-    {% if node.resource_type == 'snapshot' %}
+    {% if node.resource_type == 'snapshot' and node.config.get('strategy') == 'load' %}
         {{ return('snapshot') }}
     {% elif node.resource_type == 'source' or _is_staging(node) %}
         {{ return('whole' if missing_columns(node, ['_load_id']) else 'loaded') }}
@@ -58,7 +64,8 @@
 {% endmacro %}
 
 {% macro _is_staging(node) %}
-    {#- A view of one source and nothing else that changes but seeds. -#}
+    {#- A view that gives every row of one source, and reads nothing else that changes but seeds. Rows that leave a
+        filter would not be seen to have changed: such a view is looked through. -#}
     {% set sources = [] %}
     {% set others = [] %}
     {% if node.resource_type == 'model' and node.config.materialized == 'view' %}
@@ -66,7 +73,27 @@
             {% do (sources if unique_id in graph.sources else others).append(unique_id) %}
         {% endfor %}
     {% endif %}
-    {{ return(sources | length == 1 and not others) }}
+    {{ return(sources | length == 1 and not others and node.unique_id not in _views_with_filters()) }}
+{% endmacro %}
+
+{% macro _views_with_filters() %}
+    {#- Views whose query is more than a select list over one table, as the catalog's query tree says it: macros are part
+        of it, and no string is taken for SQL. Asked once for each model that is built. -#}
+    {% if 'views_with_filters' not in model %}
+        {% set views = [] %}
+        {% for node in graph.nodes.values() if node.resource_type == 'model' and node.config.materialized == 'view'
+            and node.depends_on.nodes | select('in', graph.sources) | list %}
+            {% do views.append("('" ~ node.unique_id ~ "', to_regclass('" ~ input_relation(node) ~ "'))") %}
+        {% endfor %}
+        {% set found = run_query(
+            "select views.unique_id from (values " ~ views | join(', ') ~ ") as views (unique_id, relation) "
+            ~ "inner join pg_catalog.pg_rewrite as rules on views.relation = rules.ev_class where rules.ev_action::text ~ '"
+            ~ ":(quals|havingQual|limitCount|limitOffset|setOperations) [{]|:(distinctClause|groupClause|groupingSets) [(]"
+            ~ "|:has(Aggs|WindowFuncs|TargetSRFs) true|[{](JOINEXPR|TABLESAMPLECLAUSE) "
+            ~ "|:fromlist [(][{]RANGETBLREF :rtindex [0-9]+[}] [{]'") if views else [] %}
+        {% do model.update({'views_with_filters': found | map(attribute='unique_id') | list}) %}
+    {% endif %}
+    {{ return(model.views_with_filters) }}
 {% endmacro %}
 
 {% macro input_relation(node) %}

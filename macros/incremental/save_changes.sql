@@ -3,11 +3,12 @@
         They are kept until all of those have read them, for 100 builds at most; a model that comes
         later, or after a rebuild, computes all its keys. -#}
     {% set schema_name = model_state_schema() %}
-    {% set changes = state_table(model.name, 'changes') %}
+    {% set model_name = _input_name(model) %}
+    {% set changes = state_table(model_name, 'changes') %}
     {% set consumers = _consumers() %}
     {% set builds = run_query(
         "select build_number, changes_from from " ~ schema_name ~ ".model_builds "
-        ~ "where model_name = '" ~ model.name ~ "'") %}
+        ~ "where model_name = '" ~ model_name ~ "'") %}
     {% set number = (builds[0][0] | int if builds else 0) + 1 %}
     {% set is_noted = is_increment and consumers and run_query(
         "select to_regclass('pg_temp.changed_rows') is not null")[0][0] %}
@@ -39,7 +40,7 @@
         {% set changes_from = number + 1 %}
     {% endif %}
     {% set read_by_all = run_query(
-        "select min(build_number) from " ~ schema_name ~ ".model_inputs where input_name = '" ~ model.name
+        "select min(build_number) from " ~ schema_name ~ ".model_inputs where input_name = '" ~ model_name
         ~ "' and model_name in ('" ~ consumers | join("', '") ~ "')")[0][0] %}
     {% set unread_from = [(read_by_all if read_by_all is not none else number) | int, number - 100] | max + 1 %}
     {% if is_kept and unread_from > changes_from %}
@@ -47,7 +48,7 @@
         {% set changes_from = unread_from %}
     {% endif %}
     insert into {{ schema_name }}.model_builds as stored (model_name, build_number, changes_from, updated_at)
-    values ('{{ model.name }}', {{ number }}, {{ changes_from }}, now())
+    values ('{{ model_name }}', {{ number }}, {{ changes_from }}, now())
     on conflict (model_name) do update
     set
         build_number = excluded.build_number,
@@ -60,7 +61,7 @@
     {% set names = [] %}
     {% for node in graph.nodes.values() if is_of_strategy(node) %}
         {% if _input_name(model) in read_inputs(node) | map(attribute='name') %}
-            {% do names.append(node.name) %}
+            {% do names.append(_input_name(node)) %}
         {% endif %}
     {% endfor %}
     {{ return(names) }}

@@ -2,7 +2,12 @@
     {% if not execute %}
         {#- dbt only parses: there is nothing to ask the warehouse yet. -#}
     {% elif model.resource_type == 'snapshot' %}
-        {{ _save_snapshot_mark() }}
+        {#- Another strategy may change a version and leave its _load_id: such a snapshot is compared whole. -#}
+        {% if _input_kind(model) == 'snapshot' %}
+            {{ _save_snapshot_mark() }}
+        {% endif %}
+    {% elif not is_of_strategy(model) %}
+        {{ _forget_model() }}
     {#- A rebuilt window of a partitioned model read a part of its inputs only: the marks stay. -#}
     {% elif is_of_strategy(model) and not partition_window() %}
         {#- Not is_incremental(): after a build that replaced a view or was the first, it no longer
@@ -15,18 +20,26 @@
             {#- The increments check the rows that they write. -#}
             {% do check_touched_key_is_there(adapter.get_columns_in_relation(this)) %}
             {% do check_key_is_whole(this) %}
-            delete from {{ model_inputs }} where model_name = '{{ model.name }}';
+            delete from {{ model_inputs }} where model_name = '{{ _input_name(model) }}';
         {% endif %}
+        {% for rule in rules if rule.kind in ['loaded', 'snapshot'] and not rule.row_id %}
+            {#- Not kept up, they would tell a later build wrong. -#}
+            drop table if exists {{ rule.row_keys }};
+        {% endfor %}
+        {% set read_names = rules | rejectattr('kind', 'in', ['static', 'new']) | map(attribute='input_name') | list %}
+        delete from {{ model_inputs }}
+        where model_name = '{{ _input_name(model) }}' and input_name <> all(array['{{ read_names | join("', '") }}']);
         {#- With --empty an increment has read nothing. -#}
         {% for rule in rules if rule.kind not in ['static', 'new'] and not (is_increment and flags.EMPTY) %}
-            {% set mark = marks.get(rule.input_name, {}).get('high_load_id', 0) %}
+            {% set stored = marks.get(rule.input_name, {}) %}
+            {% set mark = stored.get('high_load_id', 0) %}
             {% if rule.row_id %}
-                {{ _save_row_keys(rule, mark if is_increment else none) }}
+                {{ _save_row_keys(rule, mark if stored.is_complete else none) }}
             {% endif %}
             insert into {{ model_inputs }} as stored (
                 model_name, input_name, high_load_id, build_number, content_hash, updated_at
             )
-            select '{{ model.name }}', '{{ rule.input_name }}', {{ _new_mark_sql(rule, mark) }}, now()
+            select '{{ _input_name(model) }}', '{{ rule.input_name }}', {{ _new_mark_sql(rule, mark) }}, now()
             on conflict (model_name, input_name) do update
             set
                 high_load_id = excluded.high_load_id,
@@ -38,6 +51,15 @@
         {% endfor %}
         {{ _save_changes(is_increment) }}
     {% endif %}
+{% endmacro %}
+
+{% macro _forget_model() %}
+    {#- A model that is built another way now, or is a view: which keys its rows had, and what changed in it, is not noted
+        meanwhile. If the strategy comes back, it and what is computed from it touch every key. -#}
+    delete from {{ model_state_schema() }}.model_inputs where model_name = '{{ _input_name(model) }}';
+    update {{ model_state_schema() }}.model_builds
+    set build_number = build_number + 1, changes_from = build_number + 2
+    where model_name = '{{ _input_name(model) }}'
 {% endmacro %}
 
 {% macro _new_mark_sql(rule, mark) %}

@@ -9,15 +9,21 @@
     {% set used_names = [] %}
     {% set inputs = read_inputs() %}
     {% for input in inputs %}
-        {#- The name of a view stands for what lies beneath it and does not carry the key. -#}
+        {#- The name of a view stands for what lies beneath it, if that is one input or does not carry the key. -#}
+        {% set others = [] %}
+        {% for other in inputs if other.name != input.name and other.kind != 'whole' %}
+            {% do others.extend(other.views) %}
+        {% endfor %}
         {% set has_key = input.kind == 'whole' or not missing_columns(input.node, touched_key_columns()) %}
-        {% set names = ([input.name] + ([] if has_key else input.views)) | select('in', declared) | list %}
+        {% set views = input.views | reject('in', others) | list if has_key else input.views %}
+        {% set names = ([input.name] + views) | select('in', declared) | list %}
         {% do used_names.extend([input.name] + input.views) %}
         {% set rule = _parsed_rule(declared[names[0]], input) if names else _derived_rule(input) %}
         {% do rule.update({
             'input_name': input.name,
             'node': input.node,
-            'row_keys': state_table(model.name, input.name),
+            'code': input.code,
+            'row_keys': state_table(_input_name(model), input.name),
             'changes': state_table(input.name, 'changes'),
             'through_rows': _through_rows(rule, inputs),
         }) %}
@@ -44,8 +50,7 @@
     {% set columns = given.get('column') or [] %}
     {% set uses = given.get('uses') or [] %}
     {{ return({
-        'kind': 'static' if given.get('static') else 'new' if given.get('new') else
-            'loaded' if input.kind == 'whole' and columns else input.kind,
+        'kind': 'static' if given.get('static') else 'new' if given.get('new') else input.kind,
         'columns': [columns] if columns is string else columns,
         'through': given.get('through'),
         'as_of': given.get('as_of'),
@@ -79,10 +84,33 @@
             ~ 'Say which keys a changed row of it touches, for example '
             ~ "'" ~ input.name ~ "': {'column': '<its column>', 'through': 'this'}; or {'static': true} if none") %}
     {% endif %}
+    {% for column in key_columns if input.kind != 'whole' and is_made_anew(column, input.code) %}
+        {% do _touched_by_error(
+            'makes ' ~ column ~ ' of something else than the column of that name that ' ~ input.name ~ ' has. Say in '
+            ~ "touched_by what key a row of it belongs to, for example '" ~ input.name ~ "': {'column': 'coalesce(" ~ column
+            ~ ", -1)'}, or {'column': '" ~ column ~ "'} if it is the same after all") %}
+    {% endfor %}
     {{ return({
         'kind': input.kind, 'columns': [] if input.kind == 'whole' else key_columns, 'through': none, 'as_of': none,
         'uses': [], 'row_id': none, 'moves': true, 'new': none,
     }) }}
+{% endmacro %}
+
+{% macro is_made_anew(column, views_code) %}
+    {#- Whether the SQL gives something else the name of a key: an expression or another column, but for constants such as
+        -1, which no row of an input has. Or whether it asks is_touched about an expression. -#}
+    {% set code = modules.re.sub(
+        '(?s)--[^\\n]*|/[*].*?[*]/|[{]#.*?#[}]', ' ', (model.get('compiled_code') or model.raw_code) ~ views_code) %}
+    {% set name = '"?' ~ column ~ '"?(?![\\w.(])' %}
+    {% set named = modules.re.findall('(?i)(?:\\bas\\s+|[)]\\s*)' ~ name, code) %}
+    {% set as_they_are = modules.re.findall(
+        '(?i)(?:,|\\bselect(?:\\s+distinct)?)\\s*(?:(?:"?\\w+"?[.])?"?' ~ column ~ '"?'
+        ~ "|(?:null|[-+]?[\\d.]+|'[^']*')(?:::[\\w ]+)?)\\s+as\\s+" ~ name
+        ~ '|\\bon\\s*[(][^()]*[)]\\s*' ~ name, code) %}
+    {% set calls = modules.re.findall(
+        'is_touched[(]((?:\\s*,?\\s*(?:"[^"]*"|' ~ "'[^']*'" ~ '))+)', modules.re.sub('(?s)[{]#.*?#[}]', ' ', model.raw_code)) %}
+    {% set expressions = modules.re.findall('[^\\w\\s."' ~ "',]", calls | join(' ')) %}
+    {{ return(named | length > as_they_are | length or expressions != []) }}
 {% endmacro %}
 
 {% macro _check_rule(rule, input) %}
@@ -91,7 +119,12 @@
     {% set problem = namespace(text=none) %}
     {% set is_by_row = rule.kind in ['loaded', 'snapshot'] %}
     {% if rule.kind in ['static', 'new', 'whole'] %}
-        {% if rule.columns or rule.through or rule.as_of or rule.uses or rule.row_id %}
+        {% if rule.kind == 'whole' %}
+            {% if rule.columns or rule.through or rule.as_of or rule.uses or rule.row_id or not rule.moves %}
+                {% set problem.text = 'does not say which of its rows changed or went: leave the entry out to have its content '
+                    ~ 'compared, or declare {static: true} if a change shows after a full refresh only' %}
+            {% endif %}
+        {% elif rule.columns or rule.through or rule.as_of or rule.uses or rule.row_id %}
             {% set problem.text = 'takes static or new alone' %}
         {% endif %}
     {% elif not rule.columns %}
@@ -108,8 +141,6 @@
         {% set problem.text = 'takes as_of and uses only for an input of the touched_keys strategy' %}
     {% elif rule.kind == 'built' and rule.row_id %}
         {% set problem.text = 'needs no row_id: its changes hold the rows as they were' %}
-    {% elif is_by_row and missing_columns(input.node, ['_load_id']) %}
-        {% set problem.text = 'has no _load_id to find its changed rows by; leave the entry out to have its content compared' %}
     {% elif is_by_row and rule.moves and not rule.row_id %}
         {% set row_id = input_row_id(input.node) %}
         {% if row_id is none %}
@@ -130,7 +161,7 @@
 {% endmacro %}
 
 {% macro _touched_by_error(message) %}
-    {% do exceptions.raise_compiler_error(model.name ~ ': ' ~ message) %}
+    {% do exceptions.raise_compiler_error(_input_name(model) ~ ': ' ~ message) %}
 {% endmacro %}
 
 {% macro unique_key_columns() %}

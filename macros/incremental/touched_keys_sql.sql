@@ -82,13 +82,18 @@
 {%- endmacro %}
 
 {% macro used_columns(rule) %}
-    {#- What the rule declares, and all columns of the input that the SQL, or a column of the model, is called by: a
-        column that a declaration forgets would leave rows as they were. -#}
-    {% set words = modules.re.findall('[^\\W]+', model.get('compiled_code') or model.raw_code) | map('lower') | list
-        + model.columns.values() | map(attribute='name') | list %}
+    {#- What the rule declares, and all columns of the input that the SQL, that of the views between, or a column of the
+        model, is called by: a column that a declaration forgets would leave rows as they were. -#}
+    {% set code = (model.get('compiled_code') or model.raw_code) ~ rule.code %}
+    {% set own_columns = adapter.get_columns_in_relation(this) | map(attribute='name') | join('\n') %}
+    {% set words = modules.re.findall('\\w+', (code ~ '\n' ~ own_columns) | lower) %}
     {% set as_of_columns = ['valid_from', 'valid_to'] if rule.as_of else [] %}
-    {% set named = adapter.get_columns_in_relation(input_relation(rule.node)) | map(attribute='name')
-        | select('in', words) | reject('in', as_of_columns) | map('lower') | list %}
+    {% set named = [] %}
+    {% for column in adapter.get_columns_in_relation(input_relation(rule.node)) if column.name not in as_of_columns %}
+        {% if modules.re.findall('\\w+', column.name | lower) | reject('in', words) | list == [] %}
+            {% do named.append(column.quoted) %}
+        {% endif %}
+    {% endfor %}
     {{ return((rule.uses + named) | unique | list) }}
 {% endmacro %}
 

@@ -420,6 +420,18 @@ class TestWholeInputs(_Shop):
         assert project.run_sql(kept, fetch="one") == before
         assert_like_full_refresh(project, *models)
 
+    def test_a_model_that_was_a_table_meanwhile_touches_every_key(self, project: Any) -> None:
+        build("+reads_changing")
+        as_table = ("--vars", "kind: table")
+        for number, options in ((8, as_table), (9, ())):
+            change(
+                project,
+                f"update {{schema}}.items set order_id = {number}, _load_id = {{load}} where item_id = 4",
+            )
+            build("changing", options=options)
+        build("reads_changing")
+        assert_like_full_refresh(project, "changing", "reads_changing")
+
     def test_a_view_is_none_of_the_strategy_whatever_its_config_says(self, project: Any) -> None:
         build("+reads_a_view")
         change(
@@ -428,6 +440,130 @@ class TestWholeInputs(_Shop):
         )
         build("a_view", "reads_a_view")
         assert "(4,open)" in rows(project, "reads_a_view")
+
+
+class TestOtherReaders(_Shop):
+    """Views, snapshots and versions that are not what they look like, and keys that are made anew."""
+
+    @pytest.fixture(scope="class")
+    def snapshots(self) -> dict[str, str]:
+        text = {
+            "name": "open_orders_snapshot", "relation": "ref('open_orders')",
+            "config": {
+                "unique_key": "order_id", "strategy": "check", "check_cols": ["status"], "hard_deletes": "invalidate",
+            },
+        }  # fmt: skip
+        return {"snapshots.yml": json.dumps({"snapshots": [text]})}
+
+    @pytest.fixture(scope="class")
+    def models(self) -> dict[str, str]:
+        yaml = json.loads(self.yaml())
+        yaml["models"].append(
+            {"name": "ver", "latest_version": 2, "versions": [{"v": 1}, {"v": 2}]}
+        )
+        for table, key in zip(
+            yaml["sources"][0]["tables"], ("bid", "order", "item", "vendor"), strict=True
+        ):
+            table["config"] = {"meta": {"load": {"primary_key": [f"{key}_id"]}}}
+        of_items = (
+            "count(*) as lines from {{ ref('stg_items') }} where not is_deleted and {{ is_touched"
+        )
+
+        def by(rule: str, key: str = "order_id") -> str:
+            return f"{unique(key)}, meta={{'touched_by': {{{rule}}}}}"
+
+        ver = touched(
+            f"select order_id, {of_items}('order_id') }}}} group by 1", unique("order_id")
+        )
+        anew = f"select coalesce(vendor_id, -1) as vendor_id, {of_items}('coalesce(vendor_id, -1)') }}}} group by 1"
+        return self.staged() | {
+            "schema.yml": json.dumps(yaml),
+            # The filter is in a macro's text, not in the view's own.
+            "open_orders.sql": "{% set condition = \"wh\" ~ \"ere status <> 'gone' and _deleted_at is null\" %}"
+            "select order_id, day, status, _load_id from {{ source('shop', 'orders') }} {{ condition }}",
+            "open_per_day.sql": touched(
+                "select day, count(*) as orders from {{ ref('open_orders') }} group by day", unique("day")
+            ),
+            "of_snapshot.sql": touched(
+                "select order_id, count(*) filter (where dbt_valid_to is null) as versions"
+                " from {{ ref('open_orders_snapshot') }} group by order_id", unique("order_id"),
+            ),
+            "ver_v1.sql": ver,
+            "ver_v2.sql": ver,
+            "vendor_lines.sql": touched(anew, by("'stg_items': 'coalesce(vendor_id, -1)'", "vendor_id")),
+            "without_rule.sql": touched(anew, unique("vendor_id")),
+            "other_name.sql": touched(
+                f"select vendor_id as order_id, {of_items}('order_id') }}}} group by 1", unique("order_id")
+            ),
+            # Mixed case, a renaming view, and a star.
+            "mixed.sql": touched(
+                'select item_id, order_id, amount as "Ship", vendor_id, vendor_id as other'
+                " from {{ ref('stg_items') }} where not is_deleted", unique("item_id"),
+            ),
+            "renamed.sql": "select item_id, order_id, vendor_id as seller from {{ ref('mixed') }}",
+            "uses_mixed.sql": touched(
+                'select order_id, sum("Ship") as shipping from {{ ref(\'mixed\') }} group by order_id',
+                by("'mixed': {'column': 'order_id', 'uses': 'item_id'}"),
+            ),
+            "uses_renamed.sql": touched(
+                "select order_id, sum(seller) as sellers from {{ ref('renamed') }} group by order_id",
+                by("'mixed': {'column': 'order_id', 'uses': 'item_id'}"),
+            ),
+            "uses_star.sql": touched(
+                "select * from {{ ref('mixed') }}", by("'mixed': {'column': 'item_id', 'uses': 'order_id'}", "item_id"),
+            ),
+            "kept_rows.sql": touched(
+                "select order_id, count(*) as items from {{ ref('stg_items') }} where not is_deleted group by order_id",
+                by("'stg_items': {'column': 'order_id', 'moves': var('moves', true)}"),
+            ),
+            "a_table.sql": "{{ config(materialized='table') }} select item_id, _load_id from {{ ref('stg_items') }}",
+            "table_rule.sql": touched(
+                "select item_id from {{ ref('a_table') }}",
+                by("'a_table': {'column': 'item_id', 'row_id': 'item_id'}", "item_id"),
+            ),
+            "asks_first.sql": touched(
+                "{% set found = run_query('select 7')[0][0] if execute %} select order_id, {{ found or 0 }} as n"
+                " from {{ ref('stg_orders') }} where {{ is_touched('order_id') }}",
+                unique("order_id"), "pre_hook=[before_begin('select 1')]",
+            ),
+        }  # fmt: skip
+
+    def test_what_looks_like_staging_or_a_loaded_snapshot_is_not_taken_for_it(
+        self, project: Any
+    ) -> None:
+        views = ("stg_orders", "stg_items", "open_orders", "renamed")
+        snapshot = ("open_orders_snapshot", "of_snapshot")
+        others = ("open_per_day", "ver", "vendor_lines", "asks_first", "mixed", "uses_*")
+        build(*views, *snapshot, *others)
+        change(
+            project,
+            "update {schema}.orders set status = 'gone', _load_id = {load} where order_id = 3",
+            "update {schema}.items set vendor_id = null, _load_id = {load} where item_id in (1, 5)",
+            "update {schema}.items set amount = 99, _load_id = {load} where item_id = 6",
+        )
+        build("ver.v1")
+        build(*snapshot, "ver.v2", *others)
+        assert "(3,0)" in rows(project, "of_snapshot")
+        assert rows(project, "vendor_lines")[0] == "(-1,2)"
+        names = ("uses_mixed", "uses_renamed", "uses_star", "ver_v1", "ver_v2")
+        assert_like_full_refresh(project, "open_per_day", "vendor_lines", "asks_first", *names)
+        kept = (
+            "select count(*) from {schema}_model_state.model_inputs where model_name like 'ver.v_'"
+        )
+        assert project.run_sql(kept, fetch="one") == (2,)
+
+    def test_row_keys_that_a_build_did_not_keep_up_are_dropped(self, project: Any) -> None:
+        build("stg_items", "kept_rows")
+        build("kept_rows", options=("--vars", "moves: false"))
+        assert "which rows of stg_items belonged to which key was not kept" in failure("kept_rows")
+
+    def test_what_cannot_be_right_is_refused_by_name(self, project: Any) -> None:
+        build("+a_table")
+        wanted = "'stg_items': {'column': 'coalesce(vendor_id, -1)'}"
+        assert wanted in failure("without_rule")
+        assert "other_name: makes order_id of something else than" in failure("other_name")
+        assert "a_table does not say which of its rows changed or went" in failure("table_rule")
+        assert "kept_rows: a sample of its inputs" in failure("kept_rows", "--sample", "30 days")
 
 
 LONG = "a_name_that_says_at_length_what_its_rows_are_by_order_x1"
