@@ -16,6 +16,8 @@ final as (
         -- strings
         source_name,
         table_name,
+        raw_schema,
+        raw_table,
         status,
         error_message,
 

@@ -16,6 +16,8 @@ final as (
         -- strings
         source_name,
         table_name,
+        raw_schema,
+        raw_table,
         status,
         error as error_message,
 
@@ -36,7 +38,7 @@ final as (
 
         -- booleans
         row_number() over (
-            partition by source_name, table_name
+            partition by raw_schema, raw_table
             order by reconciliation_id desc
         ) = 1 as is_latest,
 
