@@ -395,7 +395,8 @@ class TestWholeInputs(_Shop):
                 "select order_id, status from {{ ref('a_view') }}", unique("order_id")
             ),
             # At first incremental, then a table, then incremental again.
-            "changing.sql": "{{ config(materialized=var('kind', 'incremental'), incremental_strategy='touched_keys', "
+            "changing.sql": "{{ config(materialized=var('kind', 'incremental'),"
+            " incremental_strategy=var('by', 'touched_keys'), "
             + unique("item_id") + ") }} select item_id, order_id from {{ ref('stg_items') }} where not is_deleted",
             "reads_changing.sql": touched(
                 "select order_id, count(*) as lines from {{ ref('changing') }} group by order_id", unique("order_id")
@@ -422,7 +423,7 @@ class TestWholeInputs(_Shop):
 
     def test_a_model_that_was_a_table_meanwhile_touches_every_key(self, project: Any) -> None:
         build("+reads_changing")
-        as_table = ("--vars", "kind: table")
+        as_table = ("--vars", "{kind: table, by: append}")
         for number, options in ((8, as_table), (9, ())):
             change(
                 project,
