@@ -60,14 +60,10 @@ select
     )
 """
 
-# A mark that is older than `watermark_type` counts if it can be of the type.
 _STORED = """
 select
     (wanted.number - 1)::integer, watermarks.watermark, watermarks.candidates,
-    coalesce(
-        watermarks.watermark_type = wanted.watermark_type,
-        pg_input_is_valid(watermarks.watermark, wanted.watermark_type), false
-    )
+    coalesce(watermarks.watermark_type = wanted.watermark_type, false)
 from unnest(%s::text[], %s::text[], %s::text[], %s::text[]) with ordinality
     as wanted (raw_schema, raw_table, watermark_column, watermark_type, number)
 inner join ops.watermarks using (raw_schema, raw_table, watermark_column)

@@ -105,6 +105,14 @@ where raw_schema is null;
 
 alter table ops.watermarks add column if not exists watermark_type text;
 
+-- A mark that is older than its type is of the type that raw has.
+update ops.watermarks
+set watermark_type = format_type(pg_attribute.atttypid, null)
+from pg_attribute
+where watermarks.watermark_type is null
+    and pg_attribute.attrelid = to_regclass(format('%I.%I', watermarks.raw_schema, watermarks.raw_table))
+    and pg_attribute.attname = watermarks.watermark_column;
+
 alter table ops.watermarks drop constraint if exists watermarks_pkey;
 alter table ops.watermarks add primary key (raw_schema, raw_table);
 
@@ -171,7 +179,7 @@ comment on table ops.watermarks is 'How far the source of each raw table has bee
 comment on column ops.watermarks.watermark is
 'No row up to it can still appear in the source; null while the first transactions that might write one are open.';
 comment on column ops.watermarks.watermark_type is
-'The column''s type when the mark was set; null for a mark older than this column. A mark of another type says nothing.';
+'The column''s type when the mark was set; null if unknown. A mark of another type says nothing.';
 comment on column ops.watermarks.candidates is
 'Marks that are safe once the transactions they name have ended (docs/decisions/0020).';
 comment on table ops.schema_changes is
