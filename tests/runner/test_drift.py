@@ -874,7 +874,7 @@ def test_no_column_collides_with_a_name_that_the_loader_invents(
             "insert into t values (7); insert into u values (7)",
             (),
             1,
-            "the key of shop.t is (id), and rows of the source share one: mend the rows, or name",
+            "shop.t: the key (id) must be unique and without nulls, but the source's table has (7) 2 times",
         ),
         (
             "view t as select null::integer as id, 'secret' as name",
