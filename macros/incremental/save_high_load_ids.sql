@@ -9,7 +9,7 @@
     {% elif not is_of_strategy(model) %}
         {{ _forget_model() }}
     {#- A rebuilt window of a partitioned model read a part of its inputs only: the marks stay. -#}
-    {% elif is_of_strategy(model) and not partition_window() %}
+    {% elif not partition_window() %}
         {#- Not is_incremental(): after a build that replaced a view or was the first, it no longer
             says what the build did. The table of touched keys exists only in an increment. -#}
         {% set is_increment = run_query("select to_regclass('pg_temp.touched_keys') is not null")[0][0] %}

@@ -124,8 +124,8 @@ KINDS = {
 }  # fmt: skip
 
 
-class TestForeignViews:
-    """Other people's views and all else that hangs on a relation, whatever is built and however."""
+class OfEveryKind:
+    """A project with a model of each kind, and a seed."""
 
     @pytest.fixture(scope="class")
     def models(self) -> dict[str, str]:
@@ -134,6 +134,10 @@ class TestForeignViews:
     @pytest.fixture(scope="class")
     def seeds(self) -> dict[str, str]:
         return {"a_seed.csv": "id,note\n1,a\n"}
+
+
+class TestForeignViews(OfEveryKind):
+    """Other people's views and all else that hangs on a relation, whatever is built and however."""
 
     def test_b3_foreign_views_survive_every_build_and_full_refresh(self, project: Any) -> None:
         run_dbt(["build"])
@@ -389,7 +393,7 @@ class TestGivenByHand:
         assert values(project, "select note from {schema}.theirs") == ["a"]
 
 
-class TestRowSecurity:
+class TestRowSecurity(OfEveryKind):
     """A builder that may not see all rows of a table would write the others twice."""
 
     @pytest.fixture(scope="class")
@@ -405,14 +409,6 @@ class TestRowSecurity:
     @pytest.fixture(scope="class")
     def project_config_update(self) -> dict[str, Any]:
         return {"vars": {"lock_patience_s": 1}}
-
-    @pytest.fixture(scope="class")
-    def models(self) -> dict[str, str]:
-        return {f"{name}.sql": text for name, text in KINDS.items()}
-
-    @pytest.fixture(scope="class")
-    def seeds(self) -> dict[str, str]:
-        return {"a_seed.csv": "id,note\n1,a\n"}
 
     def test_b3_hidden_rows_are_refused_by_name(self, project: Any) -> None:
         run_dbt(["build"])
