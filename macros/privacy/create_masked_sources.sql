@@ -2,13 +2,14 @@
     {#- Views beside raw for who changes models (haven_developer): the same names, columns and types,
         but null for what the YAML marks as personal, and for what it does not list and could be:
         a column that came with the source's last change. Not in dev: developers may not read raw. -#}
-    {% if execute and target.name != 'dev' %}
+    {% set kinds = personal_data(required=false) %}
+    {% if kinds and target.name != 'dev' %}
         {% for source in graph.sources.values() if source.schema == 'raw' %}
             {% set personal, listed = [], [] %}
             {% for column in source.columns.values() %}
-                {% set meta = column.get('config', {}).get('meta') or column.get('meta') or {} %}
+                {% set meta = column_meta(column) %}
                 {% do listed.append(column.name) %}
-                {% if meta.get('pii') or meta.get('erase') %}
+                {% if personal_kind(column.name, meta, kinds) or meta.get('erase') %}
                     {% do personal.append(column.name) %}
                 {% endif %}
             {% endfor %}

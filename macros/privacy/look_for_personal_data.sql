@@ -6,8 +6,12 @@
         if result.status == 'success' and result.node.resource_type in ['model', 'seed', 'snapshot'] %}
         {% do built.append(result.node.schema ~ '.' ~ result.node.alias) %}
     {% endfor %}
-    {% if built and not flags.EMPTY %}
-        {% set found = run_query(personal_findings_sql(personal_data_readers(), built)) %}
+    {% set kinds = personal_data(required=false) %}
+    {% if built and not kinds %}
+        {% do exceptions.warn(
+            'Nobody looked whether models of this run show personal data: dbt seed --select personal_data') %}
+    {% elif built and not flags.EMPTY %}
+        {% set found = run_query(personal_findings_sql(personal_data_readers(), kinds, built)) %}
         {% if found | length %}
             {% set lines = [] %}
             {% for row in found %}

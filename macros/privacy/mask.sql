@@ -1,15 +1,17 @@
 {% macro mask(model_name, column_name, kind=none) %}
-    {#- The YAML of the model that is read decides what is personal, so that the mark and the mask
-        cannot disagree: an unmarked column is an error. The graph is known once dbt executes. -#}
+    {#- The YAML of the model that is read decides what is personal, or the column's name, so that mark and mask
+        cannot disagree: another column is an error. The graph is known once dbt executes. -#}
+    {% set kinds = personal_data() %}
     {% if not execute %}
         {{ return('null::text') }}
     {% endif %}
-    {% set pii = pii_marks(model_name).get(column_name) %}
+    {% set pii = personal_kind(column_name, {'pii': pii_marks(model_name).get(column_name)}, kinds) %}
     {% if not pii %}
         {% do exceptions.raise_compiler_error(
-            model.name ~ ': ' ~ model_name ~ '.' ~ column_name ~ ' has no meta.pii, so there is nothing to mask') %}
+            model.name ~ ': ' ~ model_name ~ '.' ~ column_name
+            ~ ' is personal neither by meta.pii nor by its name, so there is nothing to mask') %}
     {% endif %}
-    {% set kind = kind or var('masks').get(pii, 'null') %}
+    {% set kind = kind or kinds | selectattr('kind', 'equalto', pii) | map(attribute='mask') | first or 'null' %}
     {% if kind == 'hash' %}
         {{ return(_mask_hash(column_name)) }}
     {% elif kind == 'partial' %}
@@ -27,8 +29,7 @@
     {% set marks = {} %}
     {% for node in graph.nodes.values() if node.name == model_name and node.resource_type in ['model', 'snapshot'] %}
         {% for column in node.columns.values() %}
-            {% set meta = column.get('config', {}).get('meta') or column.get('meta') or {} %}
-            {% do marks.update({column.name: meta.get('pii')}) %}
+            {% do marks.update({column.name: column_meta(column).get('pii')}) %}
         {% endfor %}
     {% endfor %}
     {{ return(marks) }}

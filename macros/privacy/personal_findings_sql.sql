@@ -2,7 +2,7 @@
     {{ return(['haven_analyst', 'haven_ml', 'haven_vendor']) }}
 {% endmacro %}
 
-{% macro readable_columns(roles, only=none) %}
+{% macro readable_columns(roles, kinds, only=none) %}
     {% set marks, granted = {}, [] %}
     {% for node in graph.nodes.values() if node.resource_type in ['model', 'seed', 'snapshot'] %}
         {#- What the project grants is readable, in dev and before `haven access` too. -#}
@@ -12,7 +12,7 @@
             {% do granted.append(node.schema ~ '.' ~ node.alias) %}
         {% endfor %}
         {% for column in node.columns.values() %}
-            {% set meta = column.get('config', {}).get('meta') or column.get('meta') or {} %}
+            {% set meta = column_meta(column) %}
             {% if 'pii' in meta or 'mask' in meta %}
                 {% do marks.update({(node.schema ~ '.' ~ node.alias ~ '.' ~ column.name): meta}) %}
             {% endif %}
@@ -20,9 +20,10 @@
     {% endfor %}
     {% for source in graph.sources.values() %}
         {% for column in source.columns.values() %}
-            {% set meta = column.get('config', {}).get('meta') or column.get('meta') or {} %}
-            {% if meta.get('pii') %}
-                {% do marks.update({('raw_masked.' ~ source.identifier ~ '.' ~ column.name): {'pii': meta.pii, 'mask': 'null'}}) %}
+            {% set meta = column_meta(column) %}
+            {% set pii = personal_kind(column.name, meta, kinds) %}
+            {% if pii %}
+                {% do marks.update({('raw_masked.' ~ source.identifier ~ '.' ~ column.name): {'pii': pii, 'mask': 'null'}}) %}
             {% endif %}
         {% endfor %}
     {% endfor %}
@@ -67,12 +68,11 @@
     {{ return(found) }}
 {% endmacro %}
 
-{% macro personal_findings_sql(roles, only=none) %}
-    {% set names = var('personal_column_names') %}
+{% macro personal_findings_sql(roles, kinds, only=none) %}
     {% set name_columns = [] %}
     {% for node in graph.nodes.values() if node.resource_type == 'model' and 'staging' in node.fqn %}
         {% for column in node.columns.values() %}
-            {% set meta = column.get('config', {}).get('meta') or column.get('meta') or {} %}
+            {% set meta = column_meta(column) %}
             {% if meta.get('pii') == 'name' and adapter.get_relation(node.database, node.schema, node.alias) %}
                 {% do name_columns.append(
                     'select lower(trim(' ~ column.name ~ ')) as known_name from ' ~ node.schema ~ '.' ~ node.alias) %}
@@ -93,16 +93,18 @@
             null::text as column_name,
             null::text as reason
         where false
-        {% for found in readable_columns(roles, only) %}
+        {% for found in readable_columns(roles, kinds, only) %}
             {% set label = found.schema ~ '.' ~ found.relation ~ '.' ~ found.column %}
             {% set is_masked = found.meta.get('mask') in ['hash', 'partial', 'generalise', 'null'] %}
             {% set is_harmless = 'pii' in found.meta and not found.meta.get('pii') %}
             {% if found.meta.get('pii') and not is_masked %}
                 union all
                 select '{{ label }}', 'marked by meta.pii and not masked'
-            {% elif modules.re.search(names, found.column) and not is_masked and not is_harmless %}
+            {% elif personal_kind(found.column, found.meta, kinds) and not is_masked %}
                 union all
-                select '{{ label }}', 'personal by its name; mark it, or say meta.pii: false'
+                select
+                    '{{ label }}',
+                    'personal by its name ({{ personal_kind(found.column, found.meta, kinds) }}); mark it, or say meta.pii: false'
             {% endif %}
             {% if not found.is_visible %}
                 union all
@@ -113,22 +115,20 @@
                 from (
                     select
                         case
-                            when
-                                bool_or(sampled.value ~* '[a-z0-9._%+-]@[a-z0-9-]+([.][a-z0-9-]+)*[.][a-z]{2,}')
-                                then 'e-mail addresses'
-                            when
-                                count(*) filter (
-                                    where sampled.value ~ '^[+(]?[0-9][0-9 ().-]{8,}[0-9]$'
-                                    and sampled.value !~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}'
-                                ) * 2 > count(*)
-                                then 'phone numbers'
+                            {% for kind in kinds if kind.column_values %}
+                                when
+                                    count(*) filter (
+                                        where sampled.value ~ '{{ kind.column_values | replace("'", "''") }}'
+                                    ) > {{ kind.share }} * count(*)
+                                    then '{{ kind.kind }}'
+                            {% endfor %}
                             when
                                 count(*) filter (
                                     where lower(trim(sampled.value)) in (
                                         select known_names.known_name from known_names
                                     )
                                 ) * 5 > count(*)
-                                then 'names of people'
+                                then 'name'
                         end as kind
                     from (
                         select distinct "{{ found.column }}"::text as value

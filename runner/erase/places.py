@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from runner.errors import ConfigError
+from runner.personal_data import personal_kind
 
 Node = Mapping[str, Any]
 
@@ -20,7 +21,7 @@ def person_of(
 ) -> tuple[str, str, tuple[str, ...]] | None:
     """Return kind, key column and erased columns of a manifest node's `columns`, or None without a person.
 
-    What has `meta.pii` is erased, unless `meta.erase` is false; `meta.erase: true` adds what is not called personal.
+    What is personal, by `meta.pii` or by name, is erased, unless `meta.erase` is false; `meta.erase: true` adds others.
 
     Raises ConfigError if two columns name a person.
     """
@@ -36,7 +37,7 @@ def person_of(
     erased = tuple(
         name
         for name, meta in metas.items()
-        if meta.get("erase", bool(meta.get("pii"))) and name != key
+        if meta.get("erase", bool(_pii(name, meta))) and name != key
     )
     return kind, key, erased
 
@@ -61,7 +62,7 @@ def plan_of(manifest: Mapping[str, Any], kind: str) -> dict[str, Any]:
     below = _reached(manifest["child_map"], places) - set(places)
     columns: dict[str, str] = {}
     for name, (_, _, erased) in places.items():
-        columns |= {column: _pii(nodes[name], column) for column in erased}
+        columns |= {column: _kind_in(nodes[name], column) for column in erased}
     above = {name: _reached(manifest["parent_map"], [name]) & set(nodes) for name in below}
     keys = {name: [place[1]] for name, place in places.items()} | {
         name: sorted({places[place][1] for place in above[name] & set(places)}) for name in below
@@ -81,7 +82,7 @@ def plan_of(manifest: Mapping[str, Any], kind: str) -> dict[str, Any]:
                 or node["schema"] == "ops"
                 or (node["resource_type"] == "test" and name in below),
                 "keys": keys.get(name, []),
-                "columns": {column: _pii(node, column) for column in places[name][2]}
+                "columns": {column: _kind_in(node, column) for column in places[name][2]}
                 if name in places
                 else columns,
                 "inputs": {
@@ -107,8 +108,14 @@ def _person(node: Node) -> tuple[str, str, tuple[str, ...]] | None:
         raise ConfigError(f"{node['original_file_path']}: {node['name']}: {error}") from None
 
 
-def _pii(node: Node, column: str) -> str:
-    return str(column_meta(node["columns"][column]).get("pii") or "")
+def _pii(column: str, meta: Mapping[str, Any]) -> str:
+    """Return the kind of personal data in a column, or nothing; what the YAML says counts more than the name."""
+    said = meta.get("pii")
+    return str((personal_kind(column) if said is None else said) or "")
+
+
+def _kind_in(node: Node, column: str) -> str:
+    return _pii(column, column_meta(node["columns"][column]))
 
 
 def _reached(edges: Mapping[str, Iterable[str]], start: Iterable[str]) -> set[str]:

@@ -9,6 +9,7 @@ import psycopg2.errors
 from psycopg2 import sql
 from psycopg2.extensions import cursor as PgCursor
 
+from runner.personal_data import values_of
 from runner.profile.basics import WIDE_BYTES, Basics
 from runner.profile.catalog import SourceColumn
 from runner.profile.result import Bin, Spread, TextFacts, TopValue
@@ -18,10 +19,7 @@ from runner.profile.spread import read_spread, spread_ctes
 TOP_VALUES = 5
 MAX_VALUE_CHARS = 500
 
-_EMAIL = r"^[^@[:space:]]+@[^@[:space:]]+\.[^@[:space:]]+$"
-_PHONE = r"^\+?[0-9(][0-9 ()./-]{5,18}[0-9]$"
-_DATE = r"^[0-9]{1,4}[-./][0-9]{1,2}[-./][0-9]{1,4}$"
-_PERSON = r"^[[:upper:]][[:lower:]]+([ -][[:upper:]][[:alpha:].']*){1,3}$"
+_EMAIL = f"^{values_of('email')}$"
 _PERSONAL_KEY = r'"[^"]*(e?mail|name|phone|address|street|birth)[^"]*"[[:space:]]*:'
 
 
@@ -144,15 +142,13 @@ def _traits(column: SourceColumn) -> dict[str, str]:
     if column.kind != "text":
         return {}
     blanks = r"E' \t\n\r\f\v'"
-    digits = "length(regexp_replace({text}, '[^0-9]', '', 'g'))"
     return {
         "length": "char_length({text})",
         "is_blank": f"btrim({{text}}, {blanks}) = ''",
         "is_untrimmed": f"btrim({{text}}, {blanks}) <> {{text}}",
         "is_email": f"{{text}} ~ {_quoted(_EMAIL)}",
-        "is_phone": f"{{text}} ~ {_quoted(_PHONE)} and {{text}} ~ '[+ ()./-]' "
-        f"and {{text}} !~ {_quoted(_DATE)} and {digits} between 7 and 15",
-        "is_person": f"{{text}} ~ {_quoted(_PERSON)}",
+        "is_phone": f"{{text}} ~ {_quoted(values_of('phone'))}",
+        "is_person": f"{{text}} ~ {_quoted(values_of('name'))}",
         "folded": "md5(lower({text}))",
     }
 

@@ -1,7 +1,7 @@
 """Keeps personal data out of reports.
 
-A column is masked if any node's `meta.pii` says so, or if its name looks personal and no node says
-`pii: false`. Text that is shown as it is loses its e-mail addresses.
+A column is masked if any node's `meta.pii` says so, or if its name is that of personal data (seed `personal_data`) and
+no node says `pii: false`. Text that is shown as it is loses its e-mail addresses.
 """
 
 from __future__ import annotations
@@ -11,23 +11,14 @@ import re
 from dataclasses import dataclass
 
 from runner.artifacts import Manifest
+from runner.personal_data import personal_kind, values_of
 
 MASK = "•••"
 MAX_TEXT_CHARS = 200
 Value = str | int | float | bool | None
 
-_PERSONAL = re.compile(
-    r"(^|_)(e?mails?|names?|firstname|lastname|fullname|username|surname|phones?|mobile|fax"
-    r"|address(es)?|street|postal|postcode|zip|birth(day|date)?|dob|ssn|iban|passport|ip)(_|\d|$)"
-    r"|e_mail",
-    re.IGNORECASE,
-)
-# Names of things, not of people: they tell which check or relation a row is about.
-_NOT_PERSONAL = re.compile(
-    r"^(table|column|schema|relation|model|metric|check|test|source|index|day|month)_name$"
-)
 _COUNTS = frozenset({"n_records", "num_rows", "row_count", "count"})
-_EMAIL = re.compile(r"[\w.+%-]+@[\w-]+(\.[\w-]+)*")
+_EMAIL = re.compile(values_of("email"))
 _KEY_DETAIL = re.compile(r"(Key \([^)]*\)=)\(.*?\)(?= |$)", re.MULTILINE)
 _ROW_DETAIL = re.compile(r"(Failing row contains )\(.*\)", re.DOTALL)
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
@@ -53,9 +44,7 @@ class PiiRules:
         hides_all = tested_column is not None and self.masks(tested_column)
         if hides_all and name not in self.documented | _COUNTS:
             return True
-        if name in self.harmless or _NOT_PERSONAL.match(name):
-            return False
-        return bool(_PERSONAL.search(name))
+        return name not in self.harmless and personal_kind(column) is not None
 
 
 def pii_rules(manifest: Manifest) -> PiiRules:

@@ -18,6 +18,7 @@ import pytest
 from conftest import Databases, Project, copy_project, rows
 from psycopg2 import sql
 from psycopg2.extensions import connection as PgConnection
+from test_personal_data import HARMLESS, PERSONAL
 
 from runner.access.apply import apply_roles
 from runner.connect import connect
@@ -389,6 +390,10 @@ def test_p11_a_planted_column_is_found_by_mark_name_and_value_whoever_may_read_i
             f"create table analytics.{name} as select email as note, phone as shut from raw.customers"
         )
         guarded.rows(f"grant select {grant}; grant select on analytics.{name} to haven_transformer")
+    # One list of names for every reader of it (test_personal_data.py).
+    words = ", ".join(f"'word'::text as \"{name}\"" for name in (*PERSONAL, *HARMLESS))
+    guarded.rows(f"create table analytics.named as select {words}")
+    guarded.rows("grant select on analytics.named to haven_analyst, haven_transformer")
     guarded.rows("grant select on staging.stg_clutter_haven__customers to haven_analyst")
     guarded.rows("grant usage on schema staging to haven_analyst")
     done = guarded.project.dbt(
@@ -398,20 +403,25 @@ def test_p11_a_planted_column_is_found_by_mark_name_and_value_whoever_may_read_i
     assert "FAIL" in done.out, done.out
     found = dict(guarded.rows("select column_name, string_agg(reason, '; ') from "
                               "quality.no_personal_data_is_readable group by 1"))  # fmt: skip
-    assert found.pop("analytics.leak.note") == "sampled values look like e-mail addresses"
-    assert found.pop("analytics.leak.reached") == "sampled values look like phone numbers"
-    assert found.pop("analytics.leak.label") == "sampled values look like names of people"
-    assert found.pop("analytics.anns.note") == "sampled values look like e-mail addresses"
-    assert found.pop("analytics.everyones.note") == "sampled values look like e-mail addresses"
-    assert found.pop("analytics.everyones.shut") == "sampled values look like phone numbers"
+    assert found.pop("analytics.leak.note") == "sampled values look like email"
+    assert found.pop("analytics.leak.reached") == "sampled values look like phone"
+    assert found.pop("analytics.leak.label") == "sampled values look like name"
+    assert found.pop("analytics.anns.note") == "sampled values look like email"
+    assert found.pop("analytics.everyones.note") == "sampled values look like email"
+    assert found.pop("analytics.everyones.shut") == "sampled values look like phone"
     assert "by its name" in str(found.pop("analytics.leak.birth_date"))
     assert "cannot be looked at" in str(found.pop("analytics.unseen.word"))
+    by_name = {name: found.pop(f"analytics.named.{name}", None) for name in PERSONAL}
+    assert by_name == {
+        name: f"personal by its name ({kind}); mark it, or say meta.pii: false"
+        for name, kind in PERSONAL.items()
+    }
     staging = "staging.stg_clutter_haven__customers."
     marked = {"email", "full_name", "phone", "city", "postal_code"}
     assert {name: "marked" in str(why) for name, why in found.items()} == {
         staging + name: True for name in marked
     }
-    guarded.rows("drop table analytics.leak, analytics.unseen, analytics.anns, analytics.everyones")
+    guarded.rows("drop table analytics.leak, analytics.unseen, analytics.named, analytics.anns, analytics.everyones")
     guarded.rows("drop role test_ann")
     guarded.rows("revoke usage on schema analytics from haven_ml")
     guarded.rows("revoke select on staging.stg_clutter_haven__customers from haven_analyst")

@@ -1,0 +1,47 @@
+"""One list says what is personal: the runner's readers of it agree (those in dbt: test_privacy.py)."""
+
+from __future__ import annotations
+
+import pytest
+
+from runner.erase.places import person_of
+from runner.personal_data import personal_kind
+from runner.profile.catalog import SourceColumn
+from runner.profile.personal import personal_by_name
+from runner.report.masking import PiiRules
+
+PERSONAL = {
+    "email": "email", "E_Mail": "email", "mail_address": "email", "contactEmail": "email", "ip_address": "network",
+    "ip": "network", "iban": "bank", "credit_card_number": "bank", "passport_no": "identity", "ssn": "identity",
+    "national_id": "identity", "dob": "birth", "birthday": "birth", "dateOfBirth": "birth", "phone_2": "phone",
+    "mobile_no": "phone", "Fax": "phone", "billing_address": "address", "street": "address", "postcode": "address",
+    "zip": "address", "username": "name", "first_name": "name", "surname": "name", "vendor_name": "name",
+    "nickname": "name", "password": "secret", "gender": "trait",
+}  # fmt: skip
+HARMLESS = (
+    "id", "amount", "description", "column_name", "table_name", "product_name", "shipped_at", "zipper", "skipped",
+    "emailed", "filename", "named", "birthed", "cardinality", "status", "ipso",
+)  # fmt: skip
+NO_MARKS = PiiRules(frozenset(), frozenset(), frozenset())
+
+
+@pytest.mark.parametrize(("name", "kind"), [*PERSONAL.items(), *((name, None) for name in HARMLESS)])
+def test_a_name_is_personal_for_every_reader_or_for_none(name: str, kind: str | None) -> None:
+    column = SourceColumn(name, "text", "text", "text", "text", True, True, None, None)
+    erased = person_of({"key": {"meta": {"person": "customer"}}, name: {}})
+
+    assert personal_kind(name) == kind
+    assert NO_MARKS.masks(name) == bool(kind)
+    assert (personal_by_name(column, NO_MARKS, None) is not None) == bool(kind)
+    assert erased == ("customer", "key", (name,) if kind else ())
+
+
+def test_what_the_yaml_says_counts_more_than_the_name() -> None:
+    columns = {
+        "key": {"meta": {"person": "customer"}},
+        "name": {"config": {"meta": {"pii": False}}},
+        "hobby": {"config": {"meta": {"pii": "free_text"}}},
+    }
+
+    assert person_of(columns) == ("customer", "key", ("hobby",))
+    assert not PiiRules(frozenset(), frozenset({"name"}), frozenset()).masks("name")
