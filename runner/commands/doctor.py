@@ -22,8 +22,7 @@ from runner.contract import Contract, read_contract
 from runner.errors import HavenError
 from runner.load.marks import fed_tables, open_transactions
 from runner.manifest import read_manifest
-from runner.packages.installed import read_installed
-from runner.packages.project import read_project
+from runner.packages.project import read_installed, read_project
 from runner.settings import Settings, Side, load_settings, state_file
 
 # The oldest PostgreSQL that is tested on each side.
@@ -53,9 +52,8 @@ def doctor(
     else:
         width = max(len(check.name) for check in checks)
         for check in checks:
-            typer.echo(
-                f"{'ok  ' if check.is_ok else 'FAIL'}  {check.name:<{width}}  {check.detail}"
-            )
+            word = "ok  " if check.is_ok else "FAIL"
+            typer.echo(f"{word}  {check.name:<{width}}  {check.detail}")
     raise typer.Exit(0 if all(check.is_ok for check in checks) else 2)
 
 
@@ -88,16 +86,12 @@ def _python() -> Check:
 
 
 def _tools() -> Iterator[Check]:
-    for name, extra in (("dbt-core", ""), ("dbt-postgres", ""), ("elementary-data", "elementary")):
+    for name, is_extra in (("dbt-core", False), ("dbt-postgres", False), ("elementary-data", True)):
         try:
             yield Check(name, True, version(name))
         except PackageNotFoundError:
-            if extra:
-                yield Check(
-                    name, True, "not installed; only Elementary's report needs it (`make setup`)"
-                )
-            else:
-                yield Check(name, False, "not installed: run `make setup`")
+            only = "; only Elementary's report needs it" if is_extra else ""
+            yield Check(name, is_extra, f"not installed{only}: run `make setup`")
 
 
 def _secrets(settings: Settings) -> Check:
@@ -165,17 +159,12 @@ def _write_privilege(cursor: PgCursor) -> Check:
         "current_setting('transaction_read_only') = 'on', current_user, current_database()"
     )
     may_create, is_read_only, role, database = cursor.fetchone()  # type: ignore[misc]
+    said = "may create schemas and temporary tables"
     if is_read_only:
-        return Check(
-            "warehouse writes", False, "the warehouse is read-only: connect to the primary"
-        )
-    if not may_create:
-        return Check(
-            "warehouse writes",
-            False,
-            f"run: grant create, temporary on database {database} to {role}",
-        )
-    return Check("warehouse writes", True, "may create schemas and temporary tables")
+        said = "the warehouse is read-only: connect to the primary"
+    elif not may_create:
+        said = f"run: grant create, temporary on database {database} to {role}"
+    return Check("warehouse writes", may_create and not is_read_only, said)
 
 
 def _marks(settings: Settings, contract: Contract) -> Iterator[Check]:
@@ -212,14 +201,12 @@ def _packages(project_dir: Path) -> Check:
         installed = read_installed(project) if project else None
     except HavenError as error:
         return Check("dbt packages", False, str(error))
-    if project is None:
-        return Check("dbt packages", True, "the project uses none")
-    if installed is None:
-        return Check("dbt packages", False, "not installed: run `haven deps`")
-    if installed.variant == "offline":
-        hint = "the offline subset; `haven deps --upgrade` fetches the real ones"
-        return Check("dbt packages", True, hint)
-    return Check("dbt packages", True, ", ".join(f"{k} {v}" for k, v in installed.versions.items()))
+    said = "the project uses none" if project is None else "not installed: run `haven deps`"
+    if installed is not None:
+        said = ", ".join(f"{name} {v}" for name, v in installed.versions.items())
+        if installed.variant == "offline":
+            said = "the offline subset; `haven deps --upgrade` fetches the real ones"
+    return Check("dbt packages", project is None or installed is not None, said)
 
 
 def _contract(settings: Settings) -> tuple[Contract | None, Check]:
@@ -228,6 +215,7 @@ def _contract(settings: Settings) -> tuple[Contract | None, Check]:
     except HavenError as error:
         return None, Check("sources YAML", False, str(error))
     if contract.problems:
-        text = "; ".join(p.message for p in contract.problems)
-        return contract, Check("sources YAML", False, text)
-    return contract, Check("sources YAML", True, f"{len(contract.tables)} tables to load")
+        said = "; ".join(problem.message for problem in contract.problems)
+    else:
+        said = f"{len(contract.tables)} tables to load"
+    return contract, Check("sources YAML", not contract.problems, said)

@@ -1,68 +1,50 @@
-"""Sees to it that the dbt packages a project asks for are installed, from the best place there is.
+"""Installs the dbt packages a project asks for, from the best place there is, and says which it was.
 
-In this order: what is installed already, the dbt hub, the package cache, the offline subset. Once
-the subset is in, the hub is asked again only by `upgrade`: a machine without the hub must not pay
-for the attempt at every run. The cache is looked at every time, so a subset that was merely all
-there was gives way as soon as the cache is filled; one that was asked for stays.
+In this order: what is installed already, the dbt hub, the package cache, the offline subset. Once the subset is in,
+the hub is asked again only by `upgrade`: a machine without the hub must not pay for the attempt at every run. The cache
+is looked at every time, so a subset that was merely all there was gives way as soon as the cache is filled.
+
+Packages are copied and put in place by renaming a finished folder, so an install that fails or is killed leaves the
+earlier dbt_packages as it was.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import fcntl
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 from runner.errors import ConfigError
-from runner.packages.find import (
+from runner.packages.places import (
+    Found,
     PackagesUnavailableError,
+    copy_package,
+    default_cache_dir,
+    fill_cache,
+    hub_url,
+    packages_from_hub,
     packages_in_cache,
     packages_in_directory,
-    packages_in_subset,
-    subset_folder,
 )
-from runner.packages.hub import hub_url, packages_from_hub
-from runner.packages.installed import (
-    MARKER_NAME,
+from runner.packages.project import (
+    MARKER,
+    OFFLINE_SUFFIX,
     InstalledPackages,
-    Variant,
+    PackagesProject,
+    Source,
+    is_package,
+    own_identity,
     read_installed,
+    read_project,
     write_marker,
 )
-from runner.packages.project import OFFLINE_SUFFIX, PackagesProject, read_project
-from runner.packages.store import (
-    PackageFolder,
-    default_cache_dir,
-    exclusive_workspace,
-    fill_cache,
-    install_packages,
-    installed_folders,
-    tree_digest,
-)
 
-Source = Literal["installed", "hub", "cache", "directory", "offline", "none"]
-
-
-@dataclass(frozen=True)
-class PackagesOutcome:
-    """Which packages are in place now; `reason` is one line for the user: what, from where, why."""
-
-    source: Source
-    variant: Variant
-    versions: dict[str, str]
-    reason: str
-    changed: bool
-
-
-@dataclass(frozen=True)
-class _Job:
-    """One call's settings, and the side folder it may work in."""
-
-    project: PackagesProject
-    cache_dir: Path
-    hub_timeout_s: float
-    work: Path
-    say: Callable[[str], None]
+_SUBSET, _WORK = "offline_packages", ".haven_deps"
 
 
 def ensure_packages(
@@ -74,125 +56,161 @@ def ensure_packages(
     cache_dir: Path | None = None,
     hub_timeout_s: float = 20.0,
     say: Callable[[str], None] = lambda _: None,
-) -> PackagesOutcome:
+) -> InstalledPackages:
     """Install the project's dbt packages unless they are installed; say which were used and why.
 
-    Writes dbt_packages and the cache, and removes dbt's parse caches when the packages change.
+    `offline` installs the subset, `source_dir` the unpacked packages in its subfolders; `upgrade` asks the hub and the
+    cache again although packages are installed. `hub_timeout_s` is how many seconds `dbt deps` may take; `say` is told
+    before. Writes dbt_packages and the cache, and removes dbt's parse caches when the packages change.
 
-    Args:
-        offline: install the offline subset, and stay with it until `upgrade` or `source_dir`.
-        source_dir: install the unpacked packages in the subfolders of this directory.
-        upgrade: ask the hub and the cache again although packages are installed.
-        cache_dir: the package cache; by default `default_cache_dir()`.
-        hub_timeout_s: seconds that `dbt deps` may take.
-        say: told about the one step that can take seconds.
-
-    Raises:
-        ConfigError: the project or its packages.yml is malformed, `source_dir` lacks a package, no
-            place has the packages, or dbt_packages cannot be written.
+    Raises ConfigError if the project or its packages.yml is malformed, `source_dir` lacks a package, a package reaches
+    out of its folder, no place has the packages, or dbt_packages cannot be written.
     """
     project = read_project(project_dir)
     if project is None:
-        return PackagesOutcome("none", "none", {}, "dbt packages: the project names none", False)
+        return InstalledPackages("none", "none", {}, "dbt packages: the project names none")
     try:
-        with exclusive_workspace(project) as work:
-            cache = cache_dir or default_cache_dir()
-            job = _Job(project, cache, hub_timeout_s, work, say)
+        with _exclusive_workspace(project) as work:
+            old = read_installed(project)
+            job = _Job(project, cache_dir or default_cache_dir(), work, old)
             if offline:
                 return _use_subset(job, "asked for with --offline", chosen=True)
             if source_dir is not None:
-                return _use_directory(job, source_dir)
-            return _use_best(job, upgrade=upgrade)
+                found = packages_in_directory(source_dir, project.requests)
+                return _use(job, "directory", found, f"from {source_dir}")
+            return _keep(job, old) if old and not upgrade else _fetch(job, hub_timeout_s, say)
     except OSError as error:
         raise ConfigError(f"cannot install dbt packages: {error}") from error
 
 
-def _use_best(job: _Job, *, upgrade: bool) -> PackagesOutcome:
-    installed = read_installed(job.project)
-    if installed is not None and not upgrade:
-        return _use_installed(job, installed)
-    refused = []
+@dataclass(frozen=True)
+class _Job:
+    """One call's project and cache, the side folder it may work in, and what is installed so far."""
+
+    project: PackagesProject
+    cache: Path
+    work: Path
+    old: InstalledPackages | None
+
+
+def _fetch(job: _Job, hub_timeout_s: float, say: Callable[[str], None]) -> InstalledPackages:
+    """Install from the first place that has all packages; without the hub, real ones stay."""
+    hub = hub_url()
+    say(f"Fetching dbt packages from {hub} (at most {hub_timeout_s:g} s)")
     try:
-        job.say(f"Fetching dbt packages from {hub_url()} (at most {job.hub_timeout_s:g} s)")
-        found = packages_from_hub(job.project, job.work, timeout_s=job.hub_timeout_s)
-        return _use_real(job, "hub", found, f"from the hub {hub_url()}")
+        found = packages_from_hub(hub, job.project, job.work, hub_timeout_s)
+        return _use(job, "hub", found, f"from the hub {hub}")
     except PackagesUnavailableError as error:
-        refused.append(f"hub: {error}")
-    if installed is not None and installed.variant == "real":
-        return _keep(installed, f"kept those installed; {refused[0]}")
+        refused = f"hub: {error}"
+    if job.old is not None and job.old.variant == "real":
+        return _kept(job.old, f"kept those installed; {refused}")
     try:
-        found = packages_in_cache(job.cache_dir, job.project.requests)
-        return _use_real(job, "cache", found, f"from the cache {job.cache_dir}; {refused[0]}")
+        found = packages_in_cache(job.cache, job.project.requests)
+        return _use(job, "cache", found, f"from the cache {job.cache}; {refused}")
     except PackagesUnavailableError as error:
-        refused.append(f"cache {job.cache_dir}: {error}")
-    return _use_subset(job, "; ".join(refused), chosen=False)
+        return _use_subset(job, f"{refused}; cache {job.cache}: {error}")
 
 
-def _use_installed(job: _Job, installed: InstalledPackages) -> PackagesOutcome:
-    if installed.variant == "real":
-        if not (job.project.install_path / MARKER_NAME).is_file():
-            write_marker(job.project.install_path, installed)
-            fill_cache(job.cache_dir, installed_folders(job.project, installed))
-        return _keep(installed, f"already installed, from {installed.source}")
-    if not installed.chosen:
-        try:
-            found = packages_in_cache(job.cache_dir, job.project.requests)
-            return _use_real(job, "cache", found, f"from the cache {job.cache_dir}, filled since")
-        except PackagesUnavailableError:
-            pass  # still nothing better than the subset
-    why = "asked for with --offline" if installed.chosen else "nothing else was there"
-    return _use_subset(job, f"{why}; to ask the hub: haven deps --upgrade", chosen=installed.chosen)
+def _keep(job: _Job, old: InstalledPackages) -> InstalledPackages:
+    """Keep what is installed; the cache may have better by now than a subset that nobody asked for."""
+    place = job.project.install_path
+    if old.variant == "real":
+        if not (place / MARKER).is_file():
+            write_marker(place, old)
+            fill_cache(job.cache, {name: (place / name, v) for name, v in old.versions.items()})
+        return _kept(old, f"already installed, from {old.source}")
+    if not old.chosen:
+        with contextlib.suppress(PackagesUnavailableError):
+            found = packages_in_cache(job.cache, job.project.requests)
+            return _use(job, "cache", found, f"from the cache {job.cache}, filled since")
+    why = "asked for with --offline" if old.chosen else "nothing else was there"
+    return _use_subset(job, f"{why}; to ask the hub: haven deps --upgrade", chosen=old.chosen)
 
 
-def _use_directory(job: _Job, source_dir: Path) -> PackagesOutcome:
+def _use(job: _Job, source: Source, found: Found, because: str) -> InstalledPackages:
+    """Install real packages, and keep them in the cache."""
+    fill_cache(job.cache, found)
+    new = InstalledPackages(source, "real", {}, "", digest=job.project.digest)
+    return _swap(job, found, because, new)
+
+
+def _use_subset(job: _Job, because: str, *, chosen: bool = False) -> InstalledPackages:
+    """Install the offline subset, the project's own or the one beside this code, unless it is there."""
+    project, old = job.project, job.old
+    folder = project.root / _SUBSET
+    if not folder.is_dir():
+        folder = Path(__file__).resolve().parents[2] / _SUBSET
+    if missing := [name for name in project.requests if not is_package(folder / name, name)]:
+        lacks = f"offline subset: lacks {', '.join(missing)}"
+        raise ConfigError(f"no dbt packages: {because}; {lacks}")
+    found = {name: (folder / name, own_identity(folder / name)[1]) for name in project.requests}
+    because = f"offline subset, Elementary does not run; {because}"
+    digest = f"{project.digest}:{_digest(folder)}"
+    if old is not None and old.digest == digest:
+        if old.chosen != chosen:
+            write_marker(project.install_path, replace(old, chosen=chosen))
+        return _kept(old, because)
+    new = InstalledPackages("offline", "offline", {}, "", digest=digest, chosen=chosen)
+    return _swap(job, found, because, new)
+
+
+def _swap(job: _Job, found: Found, because: str, installed: InstalledPackages) -> InstalledPackages:
+    """Put copies of the packages in place of dbt_packages, and forget what dbt has parsed."""
+    new, old, place = job.work / "new", job.work.parent / "old", job.project.install_path
+    for name, (path, _) in found.items():
+        copy_package(name, path, new / name)
+    versions = {name: version for name, (_, version) in found.items()}
+    installed = replace(installed, versions=versions)
+    write_marker(new, installed)
+    # The folder of each target is below the first one's.
+    target = job.project.root / (os.environ.get("DBT_TARGET_PATH") or "target")
+    for folder in {path.parent for path in target.rglob("partial_parse.msgpack")} | {target}:
+        for stale in ("partial_parse.msgpack", "manifest.json"):
+            (folder / stale).unlink(missing_ok=True)
+    if place.exists():
+        place.rename(old)
     try:
-        found = packages_in_directory(source_dir, job.project.requests)
-    except PackagesUnavailableError as error:
-        raise ConfigError(f"--from {source_dir}: {error}") from error
-    return _use_real(job, "directory", found, f"from {source_dir}")
+        new.rename(place)
+    except OSError:
+        if old.exists():
+            old.rename(place)
+        raise
+    return replace(installed, reason=_line(versions, because), changed=True)
 
 
-def _use_real(
-    job: _Job, source: Source, found: dict[str, PackageFolder], because: str
-) -> PackagesOutcome:
-    versions = {name: package.version for name, package in found.items()}
-    fill_cache(job.cache_dir, found)
-    installed = InstalledPackages(source, "real", versions, job.project.digest)
-    install_packages(job.project, job.work, found, installed)
-    return PackagesOutcome(source, "real", versions, _line(versions, because), True)
-
-
-def _use_subset(job: _Job, because: str, *, chosen: bool) -> PackagesOutcome:
-    try:
-        found = packages_in_subset(job.project)
-    except PackagesUnavailableError as error:
-        raise ConfigError(f"no dbt packages: {because}; offline subset: {error}") from error
-    versions = {name: package.version for name, package in found.items()}
-    digest = tree_digest(subset_folder(job.project))
-    wanted = InstalledPackages("offline", "offline", versions, job.project.digest, digest, chosen)
-    installed = read_installed(job.project)
-    is_there = installed is not None and replace(installed, chosen=chosen) == wanted
-    if not is_there:
-        install_packages(job.project, job.work, found, wanted)
-    elif installed != wanted:
-        write_marker(job.project.install_path, wanted)
-    return PackagesOutcome(
-        "installed" if is_there else "offline",
-        "offline",
-        versions,
-        _line(versions, f"offline subset, Elementary does not run; {because}"),
-        not is_there,
-    )
-
-
-def _keep(installed: InstalledPackages, because: str) -> PackagesOutcome:
-    line = _line(installed.versions, because)
-    return PackagesOutcome("installed", installed.variant, installed.versions, line, False)
+def _kept(installed: InstalledPackages, because: str) -> InstalledPackages:
+    return replace(installed, source="installed", reason=_line(installed.versions, because))
 
 
 def _line(versions: dict[str, str], because: str) -> str:
-    listed = ", ".join(
-        f"{name} {version.removesuffix(OFFLINE_SUFFIX)}".strip()
-        for name, version in sorted(versions.items())
-    )
-    return f"dbt packages: {because} ({listed})"
+    named = (f"{n} {v.removesuffix(OFFLINE_SUFFIX)}".strip() for n, v in sorted(versions.items()))
+    return f"dbt packages: {because} ({', '.join(named)})"
+
+
+@contextlib.contextmanager
+def _exclusive_workspace(project: PackagesProject) -> Iterator[Path]:
+    """Yield the path of a side folder beside dbt_packages (not made yet), under a lock that a second process waits for.
+
+    What a killed process left is put right first: its earlier packages go back in place. The side folder bears the
+    process id, for a `dbt deps` that outlives a killed process may still write into the old one.
+    """
+    side = project.install_path.parent / _WORK
+    side.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(side.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        if (side / "old").is_dir() and not project.install_path.exists():
+            (side / "old").rename(project.install_path)
+        shutil.rmtree(side, ignore_errors=True)
+        yield side / str(os.getpid())
+    finally:
+        shutil.rmtree(side, ignore_errors=True)
+        os.close(handle)
+
+
+def _digest(folder: Path) -> str:
+    """Return a hash over the names and contents of all files below the folder."""
+    digest = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        digest.update(f"{path.relative_to(folder)}\0".encode() + path.read_bytes())
+    return digest.hexdigest()

@@ -18,8 +18,7 @@ from runner.artifacts import Manifest
 from runner.artifacts.files import write_whole
 from runner.child import ChildTimeoutError, follow, killed_by
 from runner.errors import DataError
-from runner.packages.installed import read_installed
-from runner.packages.project import OFFLINE_SUFFIX, own_identity, read_project
+from runner.packages.project import OFFLINE_SUFFIX, own_identity, read_installed, read_project
 from runner.report.docs import error_line
 from runner.report.offline import sealed
 from runner.settings import whole_number

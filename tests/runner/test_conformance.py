@@ -26,8 +26,8 @@ from psycopg2.extensions import connection as PgConnection
 from runner.connect import connect
 from runner.dbt import run_dbt
 from runner.packages import ensure_packages
-from runner.packages.project import package_requests, read_yaml
-from runner.packages.store import default_cache_dir
+from runner.packages.places import default_cache_dir
+from runner.packages.project import package_requests, pin, read_yaml
 from runner.settings import Connection
 
 CASES = Path(__file__).parent / "conformance"
@@ -173,7 +173,7 @@ def test_each_test_finds_the_expected_number_of_failures(build: Build) -> None:
     found = {name: build.results[name]["failures"] for name in cases}
     errors = {name: "error" for name in cases if build.results[name]["status"] == "error"}
     assert found | errors == expected
-    assert len(cases) > 200
+    assert len(cases) > 60
 
 
 def test_each_macro_gives_the_expected_rows(build: Build) -> None:
@@ -184,14 +184,14 @@ def test_each_macro_gives_the_expected_rows(build: Build) -> None:
         for rows in [sorted(build.nodes[name]["config"]["meta"]["rows"])]
     }
     assert build.relations(models) == expected
-    assert len(models) > 20
+    assert len(models) >= 8
 
 
 def test_bad_arguments_end_in_an_error(build: Build) -> None:
     models = build.of_kind("model", "bad_arguments")
     accepted = [name for name in models if build.results[name]["status"] != "error"]
     assert accepted == []
-    assert len(models) > 20
+    assert len(models) >= 6
 
 
 def test_no_case_is_skipped(build: Build) -> None:
@@ -201,11 +201,7 @@ def test_no_case_is_skipped(build: Build) -> None:
 def test_both_variants_store_the_same_failing_rows(both: tuple[Build, Build]) -> None:
     subset, real = both
     cases = [
-        name
-        for name in subset.of_kind("test", "data")
-        if subset.results[name]["status"] != "error"
-        # these hold the time of the run
-        and not re.match(r"(recency|row_values_to_have_recent_data)_", name)
+        name for name in subset.of_kind("test", "data") if subset.results[name]["status"] != "error"
     ]
     assert subset.relations(cases) == real.relations(cases)
 
@@ -225,12 +221,12 @@ def test_the_subset_takes_the_same_arguments(both: tuple[Build, Build]) -> None:
     assert {n: _signature(subset.macros[n]["macro_sql"]) for n in names} == {
         n: _signature(real.macros[n]["macro_sql"]) for n in names
     }
-    assert len(names) > 40
+    assert len(names) > 12
 
 
 def test_the_stand_ins_take_elementarys_arguments() -> None:
-    (request,) = (r for r in package_requests(ROOT / "packages.yml") if r.name == "elementary")
-    real = default_cache_dir() / request.name / str(request.version)
+    version = pin(package_requests(ROOT / "packages.yml")["elementary"])
+    real = default_cache_dir() / "elementary" / str(version)
     if not real.is_dir():
         pytest.skip(f"the real Elementary is not in the cache: {real}")
     signatures = {}
@@ -244,7 +240,7 @@ def test_the_stand_ins_take_elementarys_arguments() -> None:
     }
 
 
-def test_every_test_of_the_subset_has_a_passing_and_a_failing_case(
+def test_every_test_has_a_passing_and_a_failing_case_and_every_macro_a_case(
     builds: dict[str, Build | None],
 ) -> None:
     subset = _need(builds["offline"])
@@ -260,6 +256,13 @@ def test_every_test_of_the_subset_has_a_passing_and_a_failing_case(
     ]
     assert {name: seen.get(name) for name in tests} == {name: {True, False} for name in tests}
     assert len(tests) == len(list(SUBSET.glob("dbt_*/macros/*tests/*.sql")))
+    called = {
+        macro
+        for name in subset.of_kind("model", "macros")
+        for macro in subset.nodes[name]["depends_on"]["macros"]
+    }
+    macros = {f"macro.dbt_utils.{path.stem}" for path in SUBSET.glob("dbt_utils/macros/sql/*.sql")}
+    assert macros and macros <= called
 
 
 def test_elementary_stand_ins_do_not_run(builds: dict[str, Build | None]) -> None:
@@ -267,7 +270,7 @@ def test_elementary_stand_ins_do_not_run(builds: dict[str, Build | None]) -> Non
     stand_ins = {f"stand_in_{path.stem}" for path in STAND_INS}
     assert stand_ins <= subset.disabled
     assert not stand_ins & set(subset.results)
-    assert len(stand_ins) == 8
+    assert len(stand_ins) == 2
     assert subset.results["enabled_by_hand"]["status"] == "error"
     assert "haven deps --upgrade" in subset.results["enabled_by_hand"]["message"]
 

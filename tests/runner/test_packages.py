@@ -9,6 +9,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -16,7 +17,7 @@ import sys
 import tarfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -27,9 +28,10 @@ from conftest import ROOT, clean_environment
 
 from runner.dbt import run_dbt
 from runner.errors import ConfigError
-from runner.packages import PackagesOutcome, ensure_packages
-from runner.packages.project import OFFLINE_SUFFIX, own_identity, package_requests
+from runner.packages import ensure_packages
+from runner.packages.project import OFFLINE_SUFFIX, own_identity, package_requests, pin
 
+SUBSET = ROOT / "offline_packages"
 NO_HUB = "http://127.0.0.1:9/"  # a port that refuses connections
 PINNED = "packages:\n  - {package: tiny/alpha, version: 1.0.0}\n"
 BOTH = {"alpha": "1.0.0", "beta": "0.3.0"}
@@ -165,13 +167,9 @@ def installed(project: Path) -> dict[str, str]:
 def test_hub_packages_are_installed_and_cached(hub: Hub, project: Path, cache: Path) -> None:
     told: list[str] = []
     outcome = ensure_packages(project, say=told.append)
-    assert outcome == PackagesOutcome(
-        "hub",
-        "real",
-        BOTH,
-        f"dbt packages: from the hub {hub.url} (alpha 1.0.0, beta 0.3.0)",
-        changed=True,
-    )
+    assert (outcome.source, outcome.variant, outcome.versions) == ("hub", "real", BOTH)
+    assert outcome.reason == f"dbt packages: from the hub {hub.url} (alpha 1.0.0, beta 0.3.0)"
+    assert outcome.changed
     assert installed(project) == BOTH
     assert (project / "dbt_packages" / "alpha" / "data" / "seed.csv").is_file()
     assert (project / "dbt_packages" / "alpha" / "LICENSE").is_file()
@@ -640,8 +638,40 @@ def test_the_command_prints_one_line_or_json(no_hub: None, project: Path, given:
 
 def test_the_project_has_a_stand_in_for_each_pinned_package() -> None:
     requests = package_requests(ROOT / "packages.yml")
-    assert {r.name for r in requests} == {"dbt_utils", "dbt_expectations", "dbt_date", "elementary"}
-    for request in requests:
-        stand_in = ROOT / "offline_packages" / request.name
-        assert own_identity(stand_in) == (request.name, f"{request.version}{OFFLINE_SUFFIX}")
+    assert requests.keys() == {"dbt_utils", "dbt_expectations", "dbt_date", "elementary"}
+    for name, versions in requests.items():
+        stand_in = SUBSET / name
+        assert own_identity(stand_in) == (name, f"{pin(versions)}{OFFLINE_SUFFIX}")
         assert (stand_in / "README.md").is_file()
+
+
+def calls(paths: Iterable[Path]) -> set[tuple[str, str]]:
+    """Return the package and name of each macro or test of a package that the files use, with or without arguments.
+
+    What a file uses only if it `is defined` is not counted: the real package has it, and nothing needs it.
+    """
+    packages = {path.name for path in SUBSET.iterdir() if path.is_dir()}
+    found = set()
+    for path in paths:
+        text = re.sub(r"(?s:\{#.*?#\})|--.*", "", path.read_text(encoding="utf-8"))
+        for match in re.finditer(r"(?m)\b(\w+)\.(\w+)(?=\()|^\s*- (\w+)\.(\w+):?$", text):
+            package, name = (part for part in match.groups() if part)
+            if package in packages and f"{package}.{name} is defined" not in text:
+                found.add((package, name))
+    return found
+
+
+def test_the_subset_holds_what_the_project_uses_and_nothing_else() -> None:
+    folders = ("models", "macros", "snapshots", "seeds", "analyses", "tests/reconciliation")
+    project = [path for folder in folders for path in (ROOT / folder).rglob("*.[sy][qm]l")]
+    subset = {
+        (path.relative_to(SUBSET).parts[0], path.stem): path
+        for path in SUBSET.glob("*/macros/**/*.sql")
+    }
+    used: set[tuple[str, str]] = set()
+    found = calls([*project, ROOT / "dbt_project.yml"])
+    assert len(found) > 10
+    while found - used:
+        used |= found
+        found = calls(subset[call] for call in found if call in subset)
+    assert used == subset.keys()

@@ -23,9 +23,8 @@ from psycopg2 import sql
 from psycopg2.extensions import connection as PgConnection
 
 from runner.connect import connect
-from runner.packages.find import PackagesUnavailableError, packages_in_cache
+from runner.packages.places import PackagesUnavailableError, default_cache_dir, packages_in_cache
 from runner.packages.project import read_project
-from runner.packages.store import default_cache_dir
 
 SCALE = 0.05
 TABLES = (

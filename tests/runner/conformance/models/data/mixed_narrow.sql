@@ -1,2 +1,0 @@
--- `mixed` without a column
-select id, num, txt from {{ ref('mixed') }}
