@@ -22,12 +22,16 @@
         {% for column in source.columns.values() %}
             {% set meta = column_meta(column) %}
             {% set pii = personal_kind(column.name, meta, kinds) %}
-            {% if pii %}
-                {% do marks.update({('raw_masked.' ~ source.identifier ~ '.' ~ column.name): {'pii': pii, 'mask': 'null'}}) %}
+            {% if pii or meta.get('pii') is not none %}
+                {% do marks.update({
+                    ('raw_masked.' ~ source.identifier ~ '.' ~ column.name): {'pii': pii or false, 'mask': 'null'},
+                }) %}
             {% endif %}
         {% endfor %}
     {% endfor %}
     {% set found = [] %}
+    {#- What raw_masked has of columns with a personal name that no YAML lists is null. -#}
+    {% set unlisted = {'raw_masked': {'pii': true, 'mask': 'null'}} %}
     {#- Without the tables that dbt has for a moment while it builds other models. Readers are the
         roles and who inherits from one of them, but for makers, and developers in what is theirs. -#}
     {% for row in run_query(
@@ -62,7 +66,7 @@
         {% do found.append({
             'schema': row[0], 'relation': row[1], 'column': row[2], 'type': row[3],
             'is_visible': row[4],
-            'meta': marks.get(row[0] ~ '.' ~ row[1] ~ '.' ~ row[2], {}),
+            'meta': marks.get(row[0] ~ '.' ~ row[1] ~ '.' ~ row[2], unlisted.get(row[0], {})),
         }) %}
     {% endfor %}
     {{ return(found) }}
