@@ -25,7 +25,9 @@ HARMLESS = (
 NO_MARKS = PiiRules(frozenset(), frozenset(), frozenset())
 
 
-@pytest.mark.parametrize(("name", "kind"), [*PERSONAL.items(), *((name, None) for name in HARMLESS)])
+@pytest.mark.parametrize(
+    ("name", "kind"), [*PERSONAL.items(), *((name, None) for name in HARMLESS)]
+)
 def test_a_name_is_personal_for_every_reader_or_for_none(name: str, kind: str | None) -> None:
     column = SourceColumn(name, "text", "text", "text", "text", True, True, None, None)
     erased = person_of({"key": {"meta": {"person": "customer"}}, name: {}})

@@ -421,7 +421,9 @@ def test_p11_a_planted_column_is_found_by_mark_name_and_value_whoever_may_read_i
     assert {name: "marked" in str(why) for name, why in found.items()} == {
         staging + name: True for name in marked
     }
-    guarded.rows("drop table analytics.leak, analytics.unseen, analytics.named, analytics.anns, analytics.everyones")
+    guarded.rows(
+        "drop table analytics.leak, analytics.unseen, analytics.named, analytics.anns, analytics.everyones"
+    )
     guarded.rows("drop role test_ann")
     guarded.rows("revoke usage on schema analytics from haven_ml")
     guarded.rows("revoke select on staging.stg_clutter_haven__customers from haven_analyst")
