@@ -1,4 +1,4 @@
-"""One list says what is personal: the runner's readers of it agree (those in dbt: test_privacy.py)."""
+"""One list says what is personal: the runner's readers of it agree (those in dbt: test_privacy.py, test_profile.py)."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import pytest
 
 from runner.erase.places import person_of
 from runner.personal_data import personal_kind
-from runner.profile.catalog import SourceColumn
-from runner.profile.personal import personal_by_name
 from runner.report.masking import PiiRules
 
 PERSONAL = {
@@ -29,12 +27,10 @@ NO_MARKS = PiiRules(frozenset(), frozenset(), frozenset())
     ("name", "kind"), [*PERSONAL.items(), *((name, None) for name in HARMLESS)]
 )
 def test_a_name_is_personal_for_every_reader_or_for_none(name: str, kind: str | None) -> None:
-    column = SourceColumn(name, "text", "text", "text", "text", True, True, None, None)
     erased = person_of({"key": {"meta": {"person": "customer"}}, name: {}})
 
     assert personal_kind(name) == kind
     assert NO_MARKS.masks(name) == bool(kind)
-    assert (personal_by_name(column, NO_MARKS, None) is not None) == bool(kind)
     assert erased == ("customer", "key", (name,) if kind else ())
 
 
