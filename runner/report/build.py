@@ -36,7 +36,7 @@ REPORTS = {
 }
 _AGAIN_S = 5.0
 # Linked from the landing page too, but made by a command of their own.
-OTHER_PAGES = {"profile": ("profile.html", "Profile", "What the source tables hold")}
+OTHER_PAGES = {"profile": ("profile.html", "Profile", "What the loaded tables hold")}
 
 
 def build_reports(
