@@ -53,11 +53,11 @@ dictionary: $(STAMP) ## Write docs/warehouse.md and docs/erd.md again from the m
 evaluate: $(STAMP) ## Check the rules of dbt-project-evaluator (PACKAGE=folder with that package, unpacked)
 	@.ci/evaluate "$(PACKAGE)"
 
-bench: $(STAMP) ## Measure the loads and write docs/performance.md (ROWS, RUNS, ONLY choose less)
+bench: $(STAMP) ## Measure, and render the tables of docs/performance.md (ROWS, RUNS, ONLY choose less)
 	@$(BIN)/python -m benchmarks
 
 bench-peers: $(STAMP) ## Install the other loaders that `make bench` compares with, each apart
-	@$(BIN)/python -m benchmarks.install
+	@$(BIN)/python -m benchmarks.peers
 
 crash: $(STAMP) ## Kill loads and servers at every point and at random, and check that nothing is lost (TRIALS=120 SEED=…)
 	@PYTHONPATH=tests/runner $(BIN)/python -m crash

@@ -75,13 +75,18 @@ class Bench:
         for target in (self.source, self.warehouse):
             self.execute(target, "checkpoint")
 
+    def vacuum(self) -> None:
+        """Vacuum and analyze both databases, as autovacuum is off."""
+        for target in (self.source, self.warehouse):
+            self.execute(target, "vacuum analyze")
+
     def measured(self, *pipes: Pipe) -> tuple[Measured, dict[str, float]]:
         """Run one trial after a checkpoint; return also each server's CPU seconds for the sessions of it."""
         self.checkpoint()
         before = self._server_cpu()
         done = run(*pipes, cwd=ROOT)
         after = self._server_cpu()
-        return done, {side: round(after[side] - before[side], 3) for side in before}
+        return done, {side: after[side] - before[side] for side in before}
 
     def _server_cpu(self) -> dict[str, float]:
         """Return CPU seconds of each server's sessions and parallel workers that ended."""
@@ -94,10 +99,7 @@ class Bench:
 
     def psql(self, target: Connection, *statements: str) -> tuple[str, ...]:
         """Return the psql command that runs `statements`."""
-        url = (
-            f"postgresql://{target.user}@{target.host}:{target.port}/{target.dbname}"
-            "?sslmode=disable&gssencmode=disable"
-        )
+        url = f"{self.url(target, password=False)}&gssencmode=disable"
         each = [part for statement in statements for part in ("-c", " ".join(statement.split()))]
         return (str(place.binaries() / "psql"), "-qX", "-v", "ON_ERROR_STOP=1", "-d", url, *each)
 
@@ -109,12 +111,10 @@ class Bench:
             self.environment(),
         )
 
-    def url(self, target: Connection, driver: str = "postgresql") -> str:
-        """Return the address with its password, for clients that take one."""
-        return (
-            f"{driver}://{target.user}:{target.password}@{target.host}:{target.port}"
-            f"/{target.dbname}?sslmode=disable"
-        )
+    def url(self, target: Connection, password: bool = True) -> str:
+        """Return the address, for clients that take one."""
+        login = f"{target.user}:{target.password}" if password else target.user
+        return f"postgresql://{login}@{target.host}:{target.port}/{target.dbname}?sslmode=disable"
 
     def environment(self, **more: str) -> dict[str, str]:
         """Return a clean environment: paths, both connections, no telemetry."""
@@ -159,9 +159,9 @@ class Bench:
         arguments = ("load", "--json", "--project-dir", str(project), *options)
         return Pipe(((sys.executable, "-m", "runner.cli", *arguments),), self.environment())
 
-    def shape(self, target: Connection, relation: str, where: str = "true", **names: str) -> Shape:
-        """Return row count and checksum of a relation; `names` are columns named otherwise there."""
-        ((rows, checksum),) = self.execute(target, table.checksum(relation, where, names))
+    def shape(self, target: Connection, relation: str, where: str = "true") -> Shape:
+        """Return row count and checksum of a relation."""
+        ((rows, checksum),) = self.execute(target, table.checksum(relation, where))
         return Shape(rows, checksum)
 
     def has_key(self, relation: str) -> bool:
@@ -185,9 +185,11 @@ def own_databases(bench: Bench, name: str) -> Iterator[Bench]:
     sides = (bench.source, bench.warehouse)
     for side in sides:
         bench.execute(side, f"create database {name}")
-    yield Bench(bench.home, *(replace(side, dbname=name) for side in sides))
-    for side in sides:
-        bench.execute(side, f"drop database {name} with (force)")
+    try:
+        yield Bench(bench.home, *(replace(side, dbname=name) for side in sides))
+    finally:
+        for side in sides:
+            bench.execute(side, f"drop database {name} with (force)")
 
 
 def check_disk(home: Path, rows: int) -> None:

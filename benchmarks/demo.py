@@ -25,32 +25,36 @@ class Demo:
     bench: Bench
     project: Path
 
-    def run(self, *command: str) -> Measured:
-        """Run a command in the project. Raises CommandFailed."""
-        env = self.bench.environment(
-            HAVEN_HOME=str(self.project), DBT_PROFILES_DIR=str(self.project)
-        )
-        return run(Pipe((command,), env), cwd=self.project)
-
     def haven(self, *arguments: str) -> Measured:
         """Run `haven` there. Raises CommandFailed."""
-        return self.run(sys.executable, "-m", "runner.cli", *arguments)
+        return self._run("runner.cli", *arguments)
 
     def dbt(self, *arguments: str) -> Measured:
         """Run plain dbt there. Raises CommandFailed."""
-        return self.run(sys.executable, "-m", "dbt.cli.main", "--quiet", *arguments)
+        return self._run("dbt.cli.main", "--quiet", *arguments)
+
+    def _run(self, module: str, *arguments: str) -> Measured:
+        home = str(self.project)
+        env = self.bench.environment(HAVEN_HOME=home, DBT_PROFILES_DIR=home)
+        return run(Pipe(((sys.executable, "-m", module, *arguments),), env), cwd=self.project)
+
+
+@contextmanager
+def copied(bench: Bench, name: str) -> Iterator[Demo]:
+    """Copy the project into the bench's folder; remove it at the end."""
+    demo = Demo(bench, bench.home / name)
+    for folder in FOLDERS:
+        shutil.copytree(ROOT / folder, demo.project / folder)
+    for file in FILES:
+        shutil.copy(ROOT / file, demo.project)
+    yield demo
+    shutil.rmtree(demo.project)
 
 
 @contextmanager
 def filled(bench: Bench, name: str, scale: float) -> Iterator[Demo]:
     """Make databases called `name`, fill the source at `scale`, install the packages; drop all of it at the end."""
-    with own_databases(bench, name) as own:
-        demo = Demo(own, bench.home / f"{name} project")
-        for folder in FOLDERS:
-            shutil.copytree(ROOT / folder, demo.project / folder)
-        for file in FILES:
-            shutil.copy(ROOT / file, demo.project)
+    with own_databases(bench, name) as own, copied(own, f"{name} project") as demo:
         demo.haven("demo", "init", "--scale", str(scale))
-        demo.haven("deps")
+        demo.haven("deps", "--offline")
         yield demo
-    shutil.rmtree(demo.project)

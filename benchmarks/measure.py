@@ -35,10 +35,7 @@ class Pipe:
 
 @dataclass(frozen=True)
 class Measured:
-    """One trial: wall seconds from the first start to the last exit, the clients' CPU seconds, MiB of memory.
-
-    `peak_mb` is None where there is no /proc to read it from; `output` is the last command's.
-    """
+    """One trial: wall seconds from first start to last exit, the clients' CPU seconds, MiB (None without /proc)."""
 
     seconds: float
     cpu_seconds: float
@@ -49,11 +46,10 @@ class Measured:
 def run(*pipes: Pipe, cwd: Path | None = None) -> Measured:
     """Run `pipes` side by side to their end and measure them. Raises CommandFailed if one fails."""
     with tempfile.TemporaryFile() as errors, tempfile.TemporaryFile() as output:
-        sampler = _Sampler()
-        used = _cpu_seconds()
-        started = time.monotonic()
+        used, started = _cpu_seconds(), time.monotonic()
         processes = [p for pipe in pipes for p in _start(pipe, output, errors, cwd)]
-        sampler.watch([process.pid for process in processes])
+        sampler = _Sampler([process.pid for process in processes])
+        sampler.start()
         try:
             codes = [process.wait(TIMEOUT_S) for process in processes]
         finally:
@@ -66,9 +62,8 @@ def run(*pipes: Pipe, cwd: Path | None = None) -> Measured:
         if codes != wanted:
             raise CommandFailed(" ".join((_tail(errors), _tail(output), f"(exit codes {codes})")))
         output.seek(0)
-        return Measured(
-            seconds, _cpu_seconds() - used, peak, output.read().decode(errors="replace")
-        )
+        text = output.read().decode(errors="replace")
+        return Measured(seconds, _cpu_seconds() - used, peak, text)
 
 
 def _cpu_seconds() -> float:
@@ -102,37 +97,28 @@ def _tail(file: IO[bytes]) -> str:
     return " ".join(file.read().decode(errors="replace").split())[-600:]
 
 
-class _Sampler:
+class _Sampler(threading.Thread):
     """Adds up the resident memory of the process trees every SAMPLE_S seconds and keeps the maximum.
 
     A page that several processes share counts once for each. Between two samples each process's own high-water mark
     still counts, so a short peak of a single process is not missed.
     """
 
-    def __init__(self) -> None:
-        self._peak_kb = 0
-        self._done = threading.Event()
-        self._thread: threading.Thread | None = None
-
-    def watch(self, roots: Sequence[int]) -> None:
-        if (PROC / "self" / "status").is_file():
-            self._thread = threading.Thread(target=self._sample, args=(list(roots),), daemon=True)
-            self._thread.start()
+    def __init__(self, roots: Sequence[int]) -> None:
+        super().__init__(daemon=True)
+        self._roots, self._peak_kb, self._done = list(roots), 0, threading.Event()
 
     def stop(self) -> float | None:
+        """Return the peak in MiB; None where there is no /proc."""
         self._done.set()
-        if self._thread is None:
-            return None
-        self._thread.join()
-        return round(self._peak_kb / 1024, 1)
+        self.join()
+        return round(self._peak_kb / 1024, 1) if (PROC / "self" / "status").is_file() else None
 
-    def _sample(self, roots: list[int]) -> None:
+    def run(self) -> None:
+        """Sample until it is stopped."""
         while True:
-            total = highest = 0
-            for pid in _tree(roots):
-                now, high = _memory_kb(pid)
-                total += now
-                highest = max(highest, high)
+            memory = [_memory_kb(pid) for pid in _tree(self._roots)]
+            total, highest = sum(now for now, _ in memory), max(high for _, high in memory)
             self._peak_kb = max(self._peak_kb, total, highest)
             if self._done.wait(SAMPLE_S):
                 return
@@ -157,5 +143,5 @@ def _memory_kb(pid: int) -> tuple[int, int]:
     except OSError:
         return 0, 0
     values = dict(line.split(":", 1) for line in lines.splitlines() if line.startswith("Vm"))
-    kilobytes = [int(values.get(name, "0 kB").split()[0]) for name in ("VmRSS", "VmHWM")]
-    return kilobytes[0], kilobytes[1]
+    now, highest = (int(values.get(name, "0 kB").split()[0]) for name in ("VmRSS", "VmHWM"))
+    return now, highest

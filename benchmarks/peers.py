@@ -1,8 +1,10 @@
-"""Other loaders, each in an environment of its own under benchmarks/.peers (`make bench-peers`), telemetry off."""
+"""Other loaders, telemetry off. `make bench-peers` installs each, at a fixed version, in an environment of its own."""
 
 from __future__ import annotations
 
 import subprocess
+import sys
+import venv
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,16 +37,15 @@ class Job:
 
 @dataclass(frozen=True)
 class Peer:
-    """One loader: how it is called, and what it is."""
+    """One loader: how it is called, and what its environment needs; its settings are in docs/performance.md."""
 
     name: str
     label: str
-    program: str
-    version_command: tuple[str, ...]
+    requirements: tuple[str, ...]
     command: Callable[[Peer, Bench, Job], Pipe]
+    program: str = "bin/python"
     can_split: bool = False
     can_merge: bool = True
-    settings: str = ""
 
     @property
     def path(self) -> str:
@@ -58,15 +59,12 @@ class Peer:
         return Path(self.path).exists()
 
     def version(self) -> str:
-        """Return its version as it says itself."""
-        done = subprocess.run(
-            [self.path, *self.version_command],
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd=ROOT,
-        )
-        return done.stdout.strip().rsplit(" ", 1)[-1].removeprefix("v")
+        """Return the version that is installed."""
+        name = self.requirements[0].split("==")[0].split("[")[0]
+        ask = f"import importlib.metadata as m; print(m.version({name!r}))"
+        python = str(HOME / self.name / "bin" / "python")
+        done = subprocess.run([python, "-c", ask], capture_output=True, text=True, check=False)
+        return done.stdout.strip()
 
     def relation(self, job: Job) -> str:
         """Return where the copy is in the warehouse."""
@@ -140,21 +138,34 @@ def _pandas(peer: Peer, bench: Bench, job: Job) -> Pipe:
 
 
 ALL = (
-    Peer("ingestr", "ingestr", "bin/ingestr", ("--version",), _ingestr, can_split=True,
-         settings="page size 50,000; merge by primary key and incremental key; it keeps no watermark, so an "
-         "increment is told where its interval starts"),
-    Peer("sling", "sling",
-         "lib/python3*/site-packages/sling_linux_amd64/bin/sling-linux-amd64", ("--version",),
-         _sling, settings="bulk on (COPY); full-refresh and incremental"),
-    Peer("dlt", "dlt", "bin/python",
-         ("-c", "import importlib.metadata as m; print(m.version('dlt'))"), _dlt,
-         settings="pyarrow backend, parquet files loaded through ADBC, several workers"),
-    Peer("pandas", "pandas.to_sql", "bin/python",
-         ("-c", "import importlib.metadata as m; print(m.version('pandas'))"), _pandas,
-         can_merge=False, settings="read in chunks of 20,000, method multi"),
+    Peer("ingestr", "ingestr", ("ingestr==1.1.22",), _ingestr, "bin/ingestr", can_split=True),
+    # sling's own package downloads its program from elsewhere at the first start; this one brings it along.
+    Peer("sling", "sling", ("sling-linux-amd64==1.4.11",), _sling,
+         "lib/python3*/site-packages/sling_linux_amd64/bin/sling-linux-amd64"),
+    Peer("dlt", "dlt", ("dlt[postgres,parquet,sql_database]==1.31.0", "sqlalchemy==2.1.9",
+         "adbc-driver-postgresql==1.13.0", "pyarrow==26.0.1", "numpy==2.4.6"), _dlt),
+    Peer("pandas", "pandas.to_sql", ("pandas==3.1.1", "sqlalchemy==2.1.9", "psycopg2-binary==2.9.13"), _pandas,
+         can_merge=False),
 )  # fmt: skip
 
 
 def installed() -> list[Peer]:
     """Return the peers that are there."""
     return [peer for peer in ALL if peer.is_installed]
+
+
+def main() -> None:
+    """Install all; what cannot be had is named and left out."""
+    for peer in ALL:
+        print(f"{peer.name}: {', '.join(peer.requirements)}", flush=True)
+        venv.create(HOME / peer.name, with_pip=True)
+        python = str(HOME / peer.name / "bin" / "python")
+        command = [python, "-m", "pip", "install", "--quiet", *peer.requirements]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            reason = done.stderr.strip().splitlines()[-1:] or ["no reason given"]
+            print(f"{peer.name}: not installed: {reason[0]}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-NAME = "big"
-KEY = "id"
-WATERMARK = "updated_at"
+NAME, KEY, WATERMARK = "big", "id", "updated_at"
 COLUMNS = {
     "id": "bigint",
     "customer_id": "bigint",
@@ -19,22 +17,27 @@ COLUMNS = {
     "created_at": "timestamptz",
     "updated_at": "timestamptz",
 }
-NOT_NULL = tuple(name for name in COLUMNS if name != "note")
 NAMES = ", ".join(COLUMNS)
 # Changes come after all rows of the fill, one hour of changes a round.
-FIRST_CHANGE = datetime(2026, 1, 1, tzinfo=UTC)
-STEP = timedelta(hours=1)
+FIRST_CHANGE, STEP = datetime(2026, 1, 1, tzinfo=UTC), timedelta(hours=1)
 
 
-def ddl(relation: str, *, key: bool = False, kind: str = "table") -> str:
+@dataclass(frozen=True)
+class Shape:
+    """Row count and checksum of a table, to tell a true copy from a false one."""
+
+    rows: int
+    checksum: str
+
+
+def ddl(relation: str, *, key: bool = False) -> str:
     """Return the DDL of `relation` with the table's columns, as a person would write it."""
     parts = [
-        f"{name} {kind_}{' not null' if name in NOT_NULL else ''}"
-        for name, kind_ in COLUMNS.items()
+        f"{name} {kind}{'' if name == 'note' else ' not null'}" for name, kind in COLUMNS.items()
     ]
     if key:
         parts.append(f"primary key ({KEY})")
-    return f"create {kind} {relation} ({', '.join(parts)})"
+    return f"create table {relation} ({', '.join(parts)})"
 
 
 def fill(relation: str, rows: int) -> str:
@@ -72,21 +75,10 @@ def changed_since(round_number: int) -> str:
     return f"{WATERMARK} >= '{round_start(round_number)}'::timestamptz"
 
 
-def checksum(relation: str, where: str = "true", names: dict[str, str] | None = None) -> str:
-    """Return a query for row count and checksum; values are cast to the source's types first.
-
-    `names` maps a column to what the copy calls it, where that differs.
-    """
-    cells = ", ".join(f"({(names or {}).get(c, c)})::{kind}" for c, kind in COLUMNS.items())
+def checksum(relation: str, where: str = "true") -> str:
+    """Return a query for row count and checksum; values are cast to the source's types first."""
+    cells = ", ".join(f"{name}::{kind}" for name, kind in COLUMNS.items())
     return (
         f"select count(*), coalesce(sum(hashtextextended(row({cells})::text, 0)), 0)::text "
         f"from {relation} where {where}"
     )
-
-
-@dataclass(frozen=True)
-class Shape:
-    """Row count and checksum of a table, to tell a true copy from a false one."""
-
-    rows: int
-    checksum: str

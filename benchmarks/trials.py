@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
 
 from benchmarks.cluster import Bench, WrongResult
 from benchmarks.measure import CommandFailed, Measured, Pipe
+from benchmarks.results import Row
 from benchmarks.table import Shape
 
 NO_KEY = "makes no primary key"
@@ -52,7 +53,7 @@ class Result:
     """
 
     name: str
-    rows: int
+    size: int
     seconds: list[float] = field(default_factory=list)
     own_seconds: list[float] = field(default_factory=list)
     cpu_seconds: dict[str, list[float]] = field(default_factory=dict)
@@ -63,8 +64,8 @@ class Result:
 
     def add(self, done: Measured, servers: dict[str, float]) -> None:
         """Keep one trial."""
-        self.seconds.append(round(done.seconds, 3))
-        for side, seconds in {"client": round(done.cpu_seconds, 3), **servers}.items():
+        self.seconds.append(done.seconds)
+        for side, seconds in {"client": done.cpu_seconds, **servers}.items():
             self.cpu_seconds.setdefault(side, []).append(seconds)
         if done.peak_mb is not None:
             self.peak_mb = max(self.peak_mb or 0, done.peak_mb)
@@ -73,9 +74,43 @@ class Result:
             if len(tables) == 1:
                 self.own_seconds.append(tables[0]["seconds"])
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return all fields, for JSON."""
-        return asdict(self)
+    def rows(self, part: str, baseline: Result | None = None) -> list[Row]:
+        """Return the figures; speeds are rows a second against `baseline`, round by round."""
+        if not self.seconds:
+            return [Row(part, self.size, self.name, "seconds", note=self.error)]
+        sides = {side: statistics.median(used) for side, used in self.cpu_seconds.items()}
+        measures = (
+            ("seconds", "s", self.seconds, ""),
+            ("engine", "s", self.own_seconds, ""),
+            (
+                "CPU",
+                "s",
+                [sum(sides.values())],
+                ", ".join(f"{s} {used:.2f}" for s, used in sides.items()),
+            ),
+            ("peak memory", "MB", [self.peak_mb] if self.peak_mb else [], ""),
+        )
+        found = [
+            Row.of(part, self.size, self.name, name, unit, values, note=note)
+            for name, unit, values, note in measures
+            if values
+        ]
+        # Pair by pair: the two of a round ran one after the other, on a machine in the same mood.
+        for name, own in (("speed", self.seconds), ("engine speed", self.own_seconds)):
+            if baseline is not None and own:
+                pairs = zip(own, baseline.seconds, strict=False)
+                speeds = [self.size / ours / (baseline.size / theirs) for ours, theirs in pairs]
+                found.append(
+                    Row.of(part, self.size, self.name, name, "times", speeds, baseline.name)
+                )
+        note = "; ".join(text for text in (self.note, self.error) if text)
+        return [*found, Row(part, self.size, self.name, "note", note=note)] if note else found
+
+
+def rows_of(part: str, results: Sequence[Result], *without: str) -> list[Row]:
+    """Return the figures of all results, the first being the baseline, without some measures."""
+    found = (row for result in results for row in result.rows(part, results[0]))
+    return [row for row in found if row.measure not in without]
 
 
 def one_trial(
@@ -93,20 +128,15 @@ def one_trial(
     except (CommandFailed, WrongResult) as error:
         if not method.is_peer:
             raise
-        result.error = _essence(str(error))
+        # The end of it on one line, without the temporary paths in it.
+        words = ["…" if "/tmp/" in word else word for word in str(error).split()]  # noqa: S108
+        result.error = " ".join(words)[-300:]
         say(f"  {method.name}: {result.error}")
         return
     if method.is_peer and not bench.has_key(method.relation) and NO_KEY not in result.note:
         result.note = "; ".join(text for text in (result.note, NO_KEY) if text)
     result.add(done, servers)
-    peak = f", {done.peak_mb:.0f} MB" if done.peak_mb else ""
-    say(f"  {method.name}: {done.seconds:.2f} s{peak}")
-
-
-def _essence(text: str) -> str:
-    """Return the end of an error on one line, without the temporary paths in it."""
-    words = ["…" if "/tmp/" in word else word for word in text.split()]  # noqa: S108
-    return " ".join(words)[-300:]
+    say(f"  {method.name}: {done.seconds:.2f} s, {done.peak_mb or 0:.0f} MB")
 
 
 def compare(
@@ -126,7 +156,7 @@ def compare(
             if result.error or number >= (method.runs or runs):
                 continue
             clean(bench)
-            one_trial(bench, method, result, shapes[result.rows])
+            one_trial(bench, method, result, shapes[result.size])
     clean(bench)
     return list(results.values())
 

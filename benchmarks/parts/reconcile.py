@@ -8,67 +8,61 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 from benchmarks import table
 from benchmarks.cluster import Bench, WrongResult
 from benchmarks.measure import Pipe
-from benchmarks.parts import haven
+from benchmarks.parts.loads import RAW
+from benchmarks.results import Row
 from benchmarks.trials import Result, clean, say
-
-SECONDS_PER_MILLION, SECONDS, MAX_RUNS = 12, 20, 3
-BY_HAND = "count and checksum by hand, both sides at once"
+from runner.settings import Connection
 
 
-def run(bench: Bench, rows: int, runs: int) -> dict[str, Any]:
+def run(bench: Bench, rows: int, runs: int) -> list[Row]:
     """Compare equal tables, then with one changed column in one row, then with a percent of the rows changed."""
     clean(bench)
     project = bench.project("reconcile", [table.NAME], "sweep")
-    bench.measured(bench.haven(project))
-    bench.execute(bench.warehouse, f"vacuum analyze {haven.RAW}")
+    load = bench.haven(project)
+    bench.measured(load)
+    bench.prepare(f"vacuum analyze {RAW}")
     key, part = rows * 2 // 3, rows // 100
-    changes = (
+    found = []
+    for what, expected, change in (
         ("equal", 0, None),
         ("one column of one row differs", 1, f"set amount = 0.07 where id = {key}"),
         (f"{part:,} rows differ", part + 1, f"set note = 'x' where id <= {part}"),
-    )
-    entries = []
-    for what, expected, change in changes:
+    ):
         if change:
-            bench.execute(bench.warehouse, f"update {haven.RAW} {change}")
+            bench.prepare(f"update {RAW} {change}")
         say(what)
-        entries.append([r.as_dict() for r in _trials(bench, project, rows, runs, what, expected)])
+        found += _trials(bench, load, rows, runs, what, expected)
     clean(bench)
-    return {"cases": entries}
+    return found
 
 
-def _trials(
-    bench: Bench, project: Path, rows: int, runs: int, what: str, expected: int
-) -> tuple[Result, Result]:
-    hand, ours = Result(f"{BY_HAND}: {what}", rows), Result(f"haven reconcile: {what}", rows)
-    for _ in range(min(runs, MAX_RUNS)):
-        hand.add(*bench.measured(_checksum(bench, "source"), _checksum(bench, "warehouse")))
-        done, servers = bench.measured(_reconcile(bench, project, expected))
+def _trials(bench: Bench, load: Pipe, rows: int, runs: int, what: str, expected: int) -> list[Row]:
+    command = tuple("reconcile" if word == "load" else word for word in load.commands[0])
+    reconcile = replace(load, commands=(command,), code=int(expected > 0))
+    hand, ours = Result(what, rows), Result(what, rows)
+    for _ in range(runs):
+        sides = ((bench.source, table.NAME), (bench.warehouse, RAW))
+        hand.add(*bench.measured(*(_checksum(bench, *side) for side in sides)))
+        done, servers = bench.measured(reconcile)
         (compared,) = json.loads(done.output)["tables"]
         found = compared["missing"] + compared["extra"] + compared["different"]
         if found != expected:
             raise WrongResult(f"haven reconcile found {found} differing rows, not {expected}")
         ours.add(done, servers)
         say(f"  by hand {hand.seconds[-1]:.2f} s, haven reconcile {ours.seconds[-1]:.2f} s")
-    return hand, ours
+    times = [our / their for our, their in zip(ours.seconds, hand.seconds, strict=True)]
+    return [
+        Row.of("reconcile", rows, what, "by hand", "s", hand.seconds),
+        Row.of("reconcile", rows, what, "haven reconcile", "s", ours.seconds),
+        Row.of("reconcile", rows, what, "times", "times", times, "by hand"),
+        Row.of("reconcile", rows, what, "peak memory", "MB", [ours.peak_mb or 0]),
+    ]
 
 
-def _checksum(bench: Bench, side: str) -> Pipe:
-    target, relation = (
-        (bench.source, table.NAME) if side == "source" else (bench.warehouse, haven.RAW)
-    )
+def _checksum(bench: Bench, target: Connection, relation: str) -> Pipe:
     query = f"select count(*), sum(hashtext(t::text)) from (select {table.NAMES} from {relation}) t"
     return Pipe((bench.psql(target, query),), bench.environment())
-
-
-def _reconcile(bench: Bench, project: Path, expected: int) -> Pipe:
-    """Return the command; it ends with exit code 1 if it is to find something."""
-    pipe = bench.haven(project)
-    command = tuple("reconcile" if word == "load" else word for word in pipe.commands[0])
-    return replace(pipe, commands=(command,), code=int(expected > 0))

@@ -13,21 +13,18 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.cluster import ROOT, Bench
+from benchmarks.cluster import ROOT, Bench, own_databases
 from benchmarks.measure import Pipe
 from benchmarks.measure import run as run_pipe
+from benchmarks.results import Row
 from benchmarks.trials import say
 from runner.connect import connect
 from runner.embedded import place
 
-SECONDS_PER_MILLION, SECONDS, MAX_RUNS = 0, 90, 100
-DATABASE = "swap"
 RATE, CLIENTS = 100, 8
 DAYS, MOST_ROWS = 730, 730_000
 SECONDS_PER_RUN = 12
@@ -58,15 +55,23 @@ where day in (
 PROFILE = "name: swap\nprofile: haven\nflags: {send_anonymous_usage_stats: false}\n"
 
 
-def run(bench: Bench, rows: int, runs: int) -> dict[str, Any]:
-    """Measure in a database of its own, `runs` times 12 seconds with builds and as long without."""
-    bench.execute(bench.warehouse, f"create database {DATABASE}")
-    own = replace(bench, warehouse=replace(bench.warehouse, dbname=DATABASE))
-    try:
-        seconds = runs * SECONDS_PER_RUN
-        return measure(own, bench.home / "swap project", rows, seconds, seconds_alone=seconds)
-    finally:
-        bench.execute(bench.warehouse, f"drop database {DATABASE} with (force)")
+def run(bench: Bench, rows: int, runs: int) -> list[Row]:
+    """Measure in databases of its own, `runs` times 12 seconds with builds and as long without."""
+    seconds = runs * SECONDS_PER_RUN
+    with own_databases(bench, "swap") as own:
+        found = measure(own, bench.home / "swap project", rows, seconds, seconds_alone=seconds)
+    size = found["table_rows"]
+    named = {"alone": "alone", "swapping": "while partitions are swapped"}
+    rows_ = [
+        Row.of("swap", size, name, measure_, unit, [found[kind][key]])
+        for kind, name in named.items()
+        for measure_, unit, key in (
+            ("reads", "", "transactions"), ("median", "ms", "p50_ms"),
+            ("p99", "ms", "p99_ms"), ("longest", "ms", "max_ms"),
+        )
+    ]  # fmt: skip
+    note = f"{found['builds']} builds of {found['swapped_rows']:,} rows each"
+    return [*rows_, Row("swap", size, named["swapping"], "note", note=note)]
 
 
 def measure(
@@ -80,11 +85,14 @@ def measure(
     (project / "models").mkdir(parents=True)
     shutil.copytree(ROOT / "macros" / "materializations", project / "macros")
     shutil.copy(ROOT / "profiles.yml", project.parent)
-    (project / "dbt_project.yml").write_text(PROFILE, encoding="utf-8")
-    (project / "models" / "swapped.sql").write_text(MODEL, encoding="utf-8")
-    (project / "models" / "moved.sql").write_text(MOVED_MODEL, encoding="utf-8")
-    (project / "moved_reader.sql").write_text(MOVED_READER, encoding="utf-8")
-    (project / "reader.sql").write_text(READER.format(per_day=per_day), encoding="utf-8")
+    for name, text in {
+        "dbt_project.yml": PROFILE,
+        "models/swapped.sql": MODEL,
+        "models/moved.sql": MOVED_MODEL,
+        "moved_reader.sql": MOVED_READER,
+        "reader.sql": READER.format(per_day=per_day),
+    }.items():
+        (project / name).write_text(text, encoding="utf-8")
     bench.prepare(
         "create table items as select date '2024-01-01' + (n % 731) as day, n as item_id "
         f"from generate_series(0, 731 * {per_day} - 1) as n",
@@ -105,11 +113,9 @@ def measure(
     builds = json.loads((project / "builds.json").read_text(encoding="utf-8"))
     say(f"  {len(builds)} builds, {swapping['transactions']} reads, p99 {swapping['p99_ms']} ms")
     return {
-        "rate": RATE,
         "table_rows": 731 * per_day,
         "swapped_rows": 92 * per_day,
         "builds": len(builds),
-        "build_seconds": builds,
         "alone": alone,
         "swapping": swapping,
     }
@@ -136,17 +142,12 @@ def _readers(bench: Bench, project: Path, seconds: float, *others: Pipe) -> dict
         for log in project.glob("reads.*")
         for fields in map(str.split, log.read_text(encoding="utf-8").splitlines())
     )
-    return {
-        "transactions": len(times),
-        "p50_ms": percentile(times, 50),
-        "p99_ms": percentile(times, 99),
-        "max_ms": percentile(times, 100),
+    # The smallest time that so many percent do not exceed.
+    named = {
+        f"{name}_ms": round(times[max(0, math.ceil(len(times) * percent / 100) - 1)], 2)
+        for name, percent in (("p50", 50), ("p99", 99), ("max", 100))
     }
-
-
-def percentile(ordered: Sequence[float], percent: float) -> float:
-    """Return the smallest value that `percent` of the ordered values do not exceed, to 0.01."""
-    return round(ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)], 2)
+    return {"transactions": len(times), **named}
 
 
 def _read_long(bench: Bench, done: threading.Event) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any
 
 import psycopg2
 
@@ -14,10 +13,10 @@ from benchmarks.cluster import ROOT, Bench
 from benchmarks.measure import CommandFailed, Pipe
 from benchmarks.measure import run as run_pipe
 from benchmarks.peers import Job
+from benchmarks.results import Row
 from benchmarks.trials import clean, say
 from runner.connect import connect
 
-SECONDS_PER_MILLION, SECONDS, MAX_RUNS = 0, 130, 1
 # What is loaded, its type, its values as SQL.
 KINDS = {
     "array with a null": ("integer[]", "array[1, null, 3]"),
@@ -41,20 +40,32 @@ KINDS = {
 }
 HAPPENINGS = "happenings"
 INSERT = f"insert into {HAPPENINGS} values (%s, 'x', now())"
+QUESTIONS = (
+    "NOT NULL of a column that is not the key kept",
+    "primary key kept by an incremental load",
+    "row that committed late, behind the watermark, found",
+    "deleted row removed (Haven: marked)",
+)
+FAILED = "the load fails"
 
 
 @dataclass(frozen=True)
 class Tool:
-    """One loader: `load(table, mode)` runs it, `relation(table)` is the copy, as far as its rows are live."""
+    """One loader: `pipe(table, mode)` runs it, `relation(table)` is the copy, as far as its rows are live."""
 
     name: str
-    load: Callable[[str, str], None]
+    pipe: Callable[[str, str], Pipe]
     relation: Callable[[str], str]
     live: str = "true"
 
+    def load(self, table_name: str, mode: str) -> None:
+        """Load one table, replacing or merging. Raises CommandFailed."""
+        run_pipe(self.pipe(table_name, mode), cwd=ROOT)
 
-def run(bench: Bench, rows: int, runs: int) -> dict[str, Any]:
+
+def run(bench: Bench, rows: int, runs: int) -> list[Row]:
     """Load small tables with every tool; `rows` and `runs` mean nothing here."""
+    del rows, runs
     clean(bench)
     bench.execute(
         bench.source,
@@ -63,87 +74,77 @@ def run(bench: Bench, rows: int, runs: int) -> dict[str, Any]:
     )
     _make_happenings(bench)
     for number, (kind, values) in enumerate(KINDS.values()):
+        each = (
+            "values (%s)"
+            if kind.endswith("[]")
+            else f"select value::{kind} from unnest(array[%s]) as value"
+        )
         bench.execute(
             bench.source,
             f"drop table if exists kind_{number}",
             f"create table kind_{number} (id bigint generated always as identity primary key, v {kind})",
-            f"insert into kind_{number} (v) select value::{kind} from unnest(array[{values}]) as value"
-            if not kind.endswith("[]")
-            else f"insert into kind_{number} (v) values ({values})",
+            f"insert into kind_{number} (v) {each % values}",
         )
-    tools = [_haven(bench), *(_peer(bench, peer) for peer in peers.installed() if peer.can_merge)]
-    found: dict[str, list[str]] = {}
-    for tool in tools:
+    found = []
+    for tool in (_haven(bench), *(_peer(bench, one) for one in peers.installed() if one.can_merge)):
         say(f"  {tool.name}")
-        for number, (what, (kind, _)) in enumerate(KINDS.items()):
-            found.setdefault(what, []).append(_value(bench, tool, f"kind_{number}", kind))
-        for what, answer in _happenings(bench, tool).items():
-            found.setdefault(what, []).append(answer)
+        answers = {
+            what: _value(bench, tool, f"kind_{number}", kind)
+            for number, (what, (kind, _)) in enumerate(KINDS.items())
+        }
+        answers |= _happenings(bench, tool)
+        found += [Row("values", 1, what, tool.name, note=text) for what, text in answers.items()]
     clean(bench)
-    return {
-        "tools": [tool.name for tool in tools],
-        "missing": [peer.label for peer in peers.ALL if not peer.is_installed],
-        "table": [{"what": what, "found": answers} for what, answers in found.items()],
-    }
+    return found
 
 
 def _haven(bench: Bench) -> Tool:
     names = [f"kind_{number}" for number in range(len(KINDS))]
     whole = bench.project("values", names, "sweep", "raw_values", strategy="full")
     changing = bench.project("happenings", [HAPPENINGS], "sweep", "raw_happenings")
-
-    def load(name: str, mode: str) -> None:
-        run_pipe(bench.haven(changing if mode == "merge" else whole, name), cwd=ROOT)
-
-    def relation(name: str) -> str:
-        return f"raw_{'happenings' if name == HAPPENINGS else 'values'}.{name}"
-
-    return Tool("Haven", load, relation, "_deleted_at is null")
+    return Tool(
+        "Haven",
+        lambda name, mode: bench.haven(changing if mode == "merge" else whole, name),
+        lambda name: f"raw_{'happenings' if name == HAPPENINGS else 'values'}.{name}",
+        "_deleted_at is null",
+    )
 
 
 def _peer(bench: Bench, peer: peers.Peer) -> Tool:
-    def load(name: str, mode: str) -> None:
-        pipe: Pipe = peer.pipe(bench, _job(peer, name, mode))
-        run_pipe(pipe, cwd=ROOT)
+    def job(name: str, mode: str = "replace") -> Job:
+        return Job(source=f"public.{name}", target=f"{name}_{peer.name}", mode=mode)
 
-    def relation(name: str) -> str:
-        return peer.relation(_job(peer, name, "replace"))
-
-    return Tool(f"{peer.label} {peer.version()}", load, relation)
-
-
-def _job(peer: peers.Peer, name: str, mode: str) -> Job:
-    return Job(source=f"public.{name}", target=f"{name}_{peer.name}", mode=mode)
+    return Tool(
+        f"{peer.label} {peer.version()}",
+        lambda name, mode: peer.pipe(bench, job(name, mode)),
+        lambda name: peer.relation(job(name)),
+    )
 
 
 def _value(bench: Bench, tool: Tool, name: str, kind: str) -> str:
     """Return what became of the values of one kind."""
+    values = "select id, v::text, pg_typeof(v)::text from {} where {} order by id"
     try:
         tool.load(name, "replace")
-        there = f"from {tool.relation(name)} where {tool.live} order by id"
-        copied = bench.execute(bench.warehouse, f"select id, v::text {there}")
-        types = bench.execute(bench.warehouse, f"select pg_typeof(v)::text {there} limit 1")
+        copied = bench.execute(bench.warehouse, values.format(tool.relation(name), tool.live))
     except (CommandFailed, psycopg2.Error) as error:
         say(f"    {name}: {str(error)[-160:]}")
-        return "the load fails"
-    original = bench.execute(bench.source, f"select id, v::text from {name} order by id")
+        return FAILED
+    original = bench.execute(bench.source, values.format(name, "true"))
     if len(copied) != len(original):
         return f"{len(original) - len(copied)} of {len(original)} rows missing"
-    ((declared,),) = bench.execute(bench.source, f"select pg_typeof(v)::text from {name} limit 1")
-    same_type = types[0][0] == declared
-    for (_, before), (_, after) in zip(original, copied, strict=True):
+    for (_, before, _), (_, after, _) in zip(original, copied, strict=True):
         if after != before and not _equal(bench, kind, before, after):
             return f"**{before}** became **{'NULL' if after is None else after}**"
-    return "exact" if same_type else f"the value, as {types[0][0]}"
+    return "exact" if copied[0][2] == original[0][2] else f"the value, as {copied[0][2]}"
 
 
 def _equal(bench: Bench, kind: str, before: str, after: str | None) -> bool:
     """Return whether two renderings are one value of the source's type."""
     with closing(connect(bench.source)) as session, session.cursor() as cursor:
+        question = f"select %s::text::{kind}::text = %s::text::{kind}::text"
         try:
-            cursor.execute(
-                f"select %s::text::{kind}::text = %s::text::{kind}::text", (before, after)
-            )
+            cursor.execute(question, (before, after))
         except psycopg2.Error:
             return False
         return cursor.fetchone() == (True,)
@@ -163,34 +164,23 @@ def _happenings(bench: Bench, tool: Tool) -> dict[str, str]:
     """Load a table that lives: what it declares, a commit that comes late, a row that goes."""
     _make_happenings(bench)
     relation = tool.relation(HAPPENINGS)
+    declared = f"select attnotnull from pg_attribute where attrelid = '{relation}'::regclass and attname = 'name'"
+    live = f"select id from {relation} where {tool.live}"
     try:
         tool.load(HAPPENINGS, "merge")
-        is_declared = bench.execute(
-            bench.warehouse,
-            f"select attnotnull from pg_attribute where attrelid = '{relation}'::regclass "
-            "and attname = 'name'",
-        )[0][0]
+        is_declared = bench.execute(bench.warehouse, declared)[0][0]
         has_key = bench.has_key(relation)
         with closing(connect(bench.source)) as late, late, late.cursor() as cursor:
             cursor.execute(INSERT, (100,))
             bench.execute(bench.source, INSERT % 101)
             tool.load(HAPPENINGS, "merge")
         tool.load(HAPPENINGS, "merge")
-        query = f"select id from {relation} where {tool.live}"
-        found_late = (100,) in bench.execute(bench.warehouse, query)
+        found_late = (100,) in bench.execute(bench.warehouse, live)
         bench.execute(bench.source, f"delete from {HAPPENINGS} where id = 1", INSERT % 102)
         tool.load(HAPPENINGS, "merge")
-        is_gone = (1,) not in bench.execute(bench.warehouse, query)
+        is_gone = (1,) not in bench.execute(bench.warehouse, live)
     except (CommandFailed, psycopg2.Error) as error:
         say(f"    {HAPPENINGS}: {str(error)[-160:]}")
-        return dict.fromkeys(_QUESTIONS, "the load fails")
+        return dict.fromkeys(QUESTIONS, FAILED)
     answers = (is_declared, has_key, found_late, is_gone)
-    return {q: "yes" if yes else "**no**" for q, yes in zip(_QUESTIONS, answers, strict=True)}
-
-
-_QUESTIONS = (
-    "NOT NULL of a column that is not the key kept",
-    "primary key kept by an incremental load",
-    "row that committed late, behind the watermark, found",
-    "deleted row removed (Haven: marked)",
-)
+    return {q: "yes" if yes else "**no**" for q, yes in zip(QUESTIONS, answers, strict=True)}

@@ -26,23 +26,20 @@ def main() -> None:
         warehouse,
         warehouse.cursor() as target,
     ):
-        target.execute(f"create temp table stage on commit drop as select * from {copy} limit 0")
-        _copy(origin, query, target, "stage")
+        _stage(origin, query, target, "stage", f"select * from {copy}")
         target.execute(merge)
         if sweep:
             table, key = sweep
-            target.execute(
-                f"create temp table keys on commit drop as select {key} from {copy} limit 0"
+            _stage(
+                origin, f"select {key} from {table}", target, "keys", f"select {key} from {copy}"
             )
-            _copy(origin, f"select {key} from {table}", target, "keys")
-            target.execute(
-                f"delete from {copy} as held where not exists "
-                f"(select from keys where keys.{key} = held.{key})"
-            )
+            gone = f"not exists (select from keys where keys.{key} = held.{key})"
+            target.execute(f"delete from {copy} as held where {gone}")
 
 
-def _copy(origin: PgCursor, query: str, target: PgCursor, into: str) -> None:
-    """Copy the rows of `query` into the temp table `into`."""
+def _stage(origin: PgCursor, query: str, target: PgCursor, into: str, shape: str) -> None:
+    """Copy the rows of `query` into a new temp table `into` of the columns of `shape`."""
+    target.execute(f"create temp table {into} on commit drop as {shape} limit 0")
     read_end, write_end = os.pipe()
 
     def read() -> None:
