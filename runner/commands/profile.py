@@ -78,7 +78,7 @@ def profile(
         "tables": [
             {"label": label, "error": errors[label][0]}
             if label in errors
-            else {"label": label, "error": None} | _described(found[label], node)
+            else {"label": label, "error": None} | _described(found[label], node, manifest)
             for label, node in nodes.items()
             if label in errors or label in found
         ],
@@ -149,8 +149,16 @@ def _read(settings: Settings, view: tuple[str, str], since: datetime) -> dict[st
         return {f"{p['source_name']}.{p['table_name']}": p for (p,) in cursor.fetchall()}
 
 
-def _described(found: dict[str, Any], node: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the profile with what the YAML says of the table and of its columns."""
-    texts = {name: column["description"] for name, column in node["columns"].items()}
+def _described(
+    found: dict[str, Any], node: Mapping[str, Any], manifest: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the profile with what the YAML says of table and columns: in the source, or where a model reads it."""
+    readers = [n for n in manifest["nodes"].values() if n["resource_type"] == "model"]
+    texts: dict[str, str] = {}
+    for one in [
+        *(n for n in readers if node["unique_id"] in n["depends_on"]["nodes"]),
+        node,
+    ]:
+        texts |= {k: c["description"] for k, c in one["columns"].items() if c["description"]}
     columns = [c | {"description": texts.get(c["name"], "")} for c in found["columns"]]
     return found | {"description": node["description"], "columns": columns}

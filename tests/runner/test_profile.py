@@ -161,6 +161,13 @@ def make_project(folder: Path, tables: list[str]) -> Path:
         ],
     }
     (folder / "models" / "sources.yml").write_text(json.dumps({"sources": [source]}))
+    if "person" in tables:
+        weight = {"name": "weight", "description": "How heavy, as staging says."}
+        model = {"name": "stg_person", "columns": [weight]}
+        (folder / "models" / "stg_person.yml").write_text(json.dumps({"models": [model]}))
+        (folder / "models" / "stg_person.sql").write_text(
+            "select * from {{ source('shop', 'person') }}"
+        )
     (folder / "analyses" / "names.sql").write_text(NAMES_SQL)
     assert run_dbt(["parse"], project_dir=folder, env=clean_environment()).returncode == 0
     return folder
