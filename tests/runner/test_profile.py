@@ -514,6 +514,7 @@ def test_the_dictionary_is_the_same_for_the_same_data(shop: Shop, tmp_path: Path
     assert (
         "| id | `integer` | 0% | 30 | unique |  | Who it is. | `1` to `30` |" in first.splitlines()
     )
+    assert "How heavy, as staging says." in first
     table_rows = [line for line in first.splitlines() if line.startswith("| ")]
     assert {len(re.findall(r"(?<!\\)\|", line)) for line in table_rows} == {4, 9}
     for trace in (str(tmp_path.parent), shop.project.warehouse.host, shop.project.warehouse.dbname):
