@@ -35,7 +35,7 @@
         null::text as median,
         null::text as third_quartile,
         null::bigint as outlier_count,
-        null::bigint[] as histogram,
+        null::jsonb as histogram,
         null::jsonb as top_values
     where false
 {% endmacro %}

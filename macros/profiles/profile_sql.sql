@@ -223,7 +223,7 @@
 
         select
             bars.column_position,
-            array_agg(coalesce(bins.row_count, 0)::bigint order by steps.step) as histogram
+            jsonb_agg(coalesce(bins.row_count, 0)::bigint order by steps.step) as histogram
         from bars
         cross join lateral generate_series(0, bars.bar_count - 1) as steps (step)
         left join bins on bars.column_position = bins.column_position and steps.step = bins.bar
@@ -323,6 +323,7 @@
         round(quartiles.standard_deviation, 300)::double precision as standard_deviation,
         {% for name in ['first_quartile', 'median', 'third_quartile'] %}
             case
+                when quartiles.quartile_{{ loop.index }} is null then null
                 when columns.kind = 'number' then trim_scale(quartiles.quartile_{{ loop.index }})::text
                 -- A double precision rounds the last moment that there is to one beyond it.
                 when columns.data_type = 'date'

@@ -106,7 +106,7 @@ final as (
                 'shortest_length', shortest_length,
                 'longest_length', longest_length,
                 'top', coalesce(top_values, '[]'),
-                'histogram', coalesce(to_jsonb(histogram), '[]'),
+                'histogram', coalesce(histogram, '[]'),
                 'notes', to_jsonb(notes)
             )
             order by column_position
