@@ -21,7 +21,7 @@ _MARKS = re.compile(r"[\\|*`\[\]]|(?<![^\W_])_|_(?![^\W_])")
 
 def write_dictionary(made: dict[str, Any], manifest: Mapping[str, Any], path: Path) -> None:
     """Write the dictionary of the profiles to `path`; nothing in it depends on time, machine or size on disk."""
-    references = _references(manifest)
+    references = references_of(manifest)
 
     def key(table: dict[str, Any], column: dict[str, Any]) -> str:
         own = "key" if column["is_key"] else "unique" if column["key_share"] == 1 else ""
@@ -32,7 +32,7 @@ def write_dictionary(made: dict[str, Any], manifest: Mapping[str, Any], path: Pa
     write_whole(path, render("data_dictionary.md.j2", tables=made["tables"], **helpers) + "\n")
 
 
-def _references(manifest: Mapping[str, Any]) -> dict[tuple[str, str], str]:
+def references_of(manifest: Mapping[str, Any]) -> dict[tuple[str, str], str]:
     """Return what columns refer to, by table and name: `relationships` tests of models that read one table alone."""
     tables = {}
     for node_id, node in (manifest["nodes"] | manifest["sources"]).items():
@@ -43,10 +43,12 @@ def _references(manifest: Mapping[str, Any]) -> dict[tuple[str, str], str]:
     found = {}
     for node in manifest["nodes"].values():
         test, mine = node.get("test_metadata") or {}, node.get("attached_node")
-        others = [n for n in node["depends_on"]["nodes"] if n != mine] if test else []
-        if test.get("name") == "relationships" and mine in tables and others[0] in tables:
+        if test.get("name") == "relationships" and mine in tables:
+            # A table may refer to itself.
+            other = next((n for n in node["depends_on"]["nodes"] if n != mine), mine)
             column, field = test["kwargs"].get("column_name"), test["kwargs"].get("field")
-            found[tables[mine], column] = f"{tables[others[0]]}.{field}"
+            if other in tables:
+                found[tables[mine], column] = f"{tables[other]}.{field}"
     return found
 
 

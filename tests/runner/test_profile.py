@@ -21,6 +21,7 @@ from test_personal_data import HARMLESS, PERSONAL
 
 from runner.connect import connect
 from runner.dbt import run_dbt
+from runner.report.data_dictionary import references_of
 
 LOADED = "now() as _loaded_at, 1::bigint as _load_id, null::timestamptz as _deleted_at"
 EVIL = """</script><img src=x onerror=alert(1)> "q" & 'r' | `c`"""
@@ -697,3 +698,28 @@ def test_keys_references_and_dependencies_are_queries(related: Shop) -> None:
     assert ("tier", "kind_id") not in dependencies
     assert ("kind_id", "tier") not in dependencies
     assert found("profiles/slowly_changing_columns") == []
+
+
+def test_a_table_may_refer_to_itself_and_to_others() -> None:
+    nodes = {
+        name: {
+            "attached_node": "source.shop.part",
+            "depends_on": {"nodes": inputs},
+            "test_metadata": {
+                "name": "relationships",
+                "kwargs": {"column_name": name, "field": "id"},
+            },
+        }
+        for name, inputs in (
+            ("parent_id", ["source.shop.part"]),
+            ("kind_id", ["source.shop.kind", "source.shop.part"]),
+            ("unknown_id", ["model.shop.wide", "source.shop.part"]),
+        )
+    }
+    tables = ("part", "kind")
+    sources = {f"source.shop.{name}": {"source_name": "shop", "name": name} for name in tables}
+
+    assert references_of({"nodes": nodes, "sources": sources}) == {
+        ("shop.part", "parent_id"): "shop.part.id",
+        ("shop.part", "kind_id"): "shop.kind.id",
+    }
