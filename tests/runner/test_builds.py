@@ -265,5 +265,5 @@ def test_k2_a_killed_run_leaves_nothing_and_the_next_puts_all_right(
 ) -> None:
     """`make chaos` in short: one kill of each kind, somewhere in dbt's part."""
     rng = random.Random(target)  # noqa: S311
-    result = trial.run(project, rng, target, rng.uniform(2, 12))
-    assert result.faults == [], str(result)
+    result = trial.run(project, rng, target, rng.uniform(2, 8))
+    assert result.faults == [] and not result.is_missed, str(result)

@@ -1,6 +1,7 @@
 """Kill whole runs of `haven run` at random moments; exit code 1 if anything was left over, or wrong after the next run.
 
-TRIALS (default 60) counts the kills, SEED repeats their choices (not the machine's timing).
+TRIALS (default 60) counts the kills, SEED repeats their choices (not the machine's timing). A run that was over before
+its kill is no kill: it is tried again, with a moment within what the last whole run took.
 """
 
 from __future__ import annotations
@@ -43,10 +44,16 @@ def main() -> int:
             began = time.monotonic()
             project.haven("run")
             lasts_s = time.monotonic() - began
-            for number in range(TRIALS):
-                target = TARGETS[number % len(TARGETS)]
-                results.append(run(project, rng, target, rng.uniform(0, lasts_s)))
-                print(f"{number + 1:>3} {results[-1]}", flush=True)
+            misses = 0
+            while len(results) < TRIALS and misses <= TRIALS:
+                target = TARGETS[len(results) % len(TARGETS)]
+                result = run(project, rng, target, rng.uniform(0, lasts_s))
+                lasts_s = result.next_run_s
+                print(f"{len(results) + 1:>3} {result}", flush=True)
+                if result.is_missed and not result.faults:
+                    misses += 1
+                else:
+                    results.append(result)
         finally:
             embedded.down(home, delete=True)
     wrong = [result for result in results if result.faults]
@@ -54,7 +61,7 @@ def main() -> int:
     print(
         f"{len(results)} kills ({', '.join(f'{n} {t}' for t, n in targets.items())}), {len(wrong)} wrong"
     )
-    return 1 if wrong or not results else 0
+    return 1 if wrong or len(results) < TRIALS else 0
 
 
 if __name__ == "__main__":

@@ -27,13 +27,18 @@ PATIENCE_S = 600.0
 
 @dataclass
 class Result:
-    """What a trial found; `where` is what the run was doing, as far as its processes and sessions tell."""
+    """What a trial found; `where` is what the run was doing, as far as its processes and sessions tell.
+
+    `is_missed` if the run was over before the kill; `next_run_s` is how long the run after it took.
+    """
 
     target: str
     after_s: float
     where: str = ""
     exit_code: int | None = None
     faults: list[str] = field(default_factory=list)
+    is_missed: bool = False
+    next_run_s: float = 0.0
     seconds: float = 0.0
 
     def __str__(self) -> str:
@@ -62,7 +67,9 @@ def run(project: Project, rng: random.Random, target: str, after_s: float) -> Re
     _kill(project, process, rng, result)
     result.exit_code = process.wait(PATIENCE_S)
     result.faults += left_over(project)
+    next_began = time.monotonic()
     again = project.haven("run", "--no-reports", expect=None, HAVEN_BUILD_WAIT="30")
+    result.next_run_s = time.monotonic() - next_began
     if again.code:
         result.faults.append(
             f"the next run ended with {again.code}: {again.err[-300:]}{again.out[-600:]}"
@@ -80,7 +87,7 @@ def _kill(
         ", ".join(sorted({" ".join(name.split(" ")[:2]) for name in names})) or "no session"
     )
     if process.poll() is not None:
-        result.where = "already done"
+        result.where, result.is_missed = "already done", True
         return
     if result.target == "runner":
         process.kill()
