@@ -1,6 +1,7 @@
-{#- Fewer than five rows prove nothing: almost any column of them is unique. Times, fractions and documents are no
-    keys on their own: they are unique by chance. -#}
-{% set columns = profiled_columns() | selectattr('row_count', 'ge', 5) | selectattr('null_count', 'eq', 0)
+{#- Fewer than five rows prove nothing: almost any column of them is unique. Times, fractions and
+    documents are no keys on their own: they are unique by chance. -#}
+{% set columns = profiled_columns()
+    | selectattr('row_count', 'ge', 5) | selectattr('null_count', 'eq', 0)
     | selectattr('distinct_count', 'gt', 1) | list %}
 with
 
@@ -69,6 +70,6 @@ final as (
 
 select * from final
 order by
-    table_label,
+    table_label asc,
     is_primary_key desc,
-    column_names
+    column_names asc

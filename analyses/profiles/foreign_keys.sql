@@ -1,5 +1,8 @@
-{% set columns = profiled_columns() | selectattr('can_refer') | selectattr('distinct_count', 'gt', 0) | list %}
-{% set keys = columns | selectattr('key_share', 'eq', 1) | rejectattr('is_sampled') | selectattr('null_count', 'eq', 0) | list %}
+{% set columns = profiled_columns()
+    | selectattr('can_refer') | selectattr('distinct_count', 'gt', 0) | list %}
+{% set keys = columns
+    | selectattr('key_share', 'eq', 1) | selectattr('null_count', 'eq', 0)
+    | rejectattr('is_sampled') | list %}
 with
 
 candidates as (
@@ -63,11 +66,13 @@ ranked as (
     select
         candidates.*,
         row_number() over (
-            partition by table_label, column_name
-            order by refers_to_table, refers_to_column
+            partition by candidates.table_label, candidates.column_name
+            order by candidates.refers_to_table, candidates.refers_to_column
         ) as candidate_number
     from candidates
-    where orphan_count <= case when is_by_name then 0.1 * row_count else 0 end
+    where
+        candidates.orphan_count
+        <= case when candidates.is_by_name then 0.1 * candidates.row_count else 0 end
 
 ),
 

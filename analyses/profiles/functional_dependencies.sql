@@ -1,4 +1,5 @@
-{#- A column that is nearly unique determines every other by chance, and one with a single value depends on all. -#}
+{#- A column that is nearly unique determines every other by chance, and one with a single value
+    depends on all. -#}
 {% set columns = profiled_columns() | selectattr('distinct_count', 'gt', 1) | list %}
 with
 

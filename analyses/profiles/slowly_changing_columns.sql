@@ -10,7 +10,8 @@ counts as (
     where false
     {% for snapshot in (graph.nodes.values() if execute else [])
         if snapshot.resource_type == 'snapshot' and snapshot.config.unique_key %}
-        {% set relation = adapter.get_relation(snapshot.database, snapshot.schema, snapshot.alias) %}
+        {% set relation =
+            adapter.get_relation(snapshot.database, snapshot.schema, snapshot.alias) %}
         {% set unique_key = snapshot.config.unique_key %}
         {% set key_names = [unique_key] if unique_key is string else unique_key %}
         {% for column in (adapter.get_columns_in_relation(relation) if relation else [])
@@ -41,6 +42,6 @@ final as (
 
 select * from final
 order by
-    snapshot_name,
+    snapshot_name asc,
     changed_key_count desc,
-    column_name
+    column_name asc

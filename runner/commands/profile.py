@@ -160,5 +160,5 @@ def _described(
         node,
     ]:
         texts |= {k: c["description"] for k, c in one["columns"].items() if c["description"]}
-    columns = [c | {"description": texts.get(c["name"], "")} for c in found["columns"]]
+    columns = [c | {"description": texts.get(c["name"], "")} for c in found.pop("profiled_columns")]
     return found | {"description": node["description"], "columns": columns}

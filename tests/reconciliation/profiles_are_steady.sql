@@ -1,5 +1,5 @@
--- Columns of loaded tables that are not what they were when they were last profiled. A row here says
--- in `change` what moved: look whether the source did that on purpose.
+-- Columns of loaded tables that are not what they were when they were last profiled. A row here
+-- says in `what_changed` what moved: look whether the source did that on purpose.
 {{ config(severity='warn') }}
 
 with
@@ -16,11 +16,11 @@ final as (
         source_name,
         table_name,
         column_name,
-        change,
+        what_changed,
         previous_profiled_on,
         profiled_on
     from changes
-    where change is not null
+    where what_changed is not null
 
 )
 

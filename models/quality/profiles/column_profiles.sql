@@ -14,7 +14,8 @@
 {% set tables = loaded_tables(kinds) if profiles_are_selected() else [] %}
 {#- Read when the model runs, these cost no new parsing. -#}
 {% set only = fromjson(env_var('HAVEN_PROFILE_TABLES', '[]')) if tables else [] %}
-{% set sample_rows = env_var('HAVEN_PROFILE_SAMPLE', var('profile_sample_rows', 1000000)) if tables else 0 %}
+{% set default_rows = var('profile_sample_rows', 1000000) %}
+{% set sample_rows = env_var('HAVEN_PROFILE_SAMPLE', default_rows) if tables else 0 %}
 with
 
 profiles as (
@@ -49,9 +50,10 @@ shown_values as (
 references_to_personal as (
 
     select
-        null::text as raw_schema,
-        null::text as raw_table,
-        null::text as column_name
+        shown_values.raw_schema,
+        shown_values.raw_table,
+        shown_values.column_name
+    from shown_values
     where false
     {% for table in tables %}
         {% for column in table.columns

@@ -16,7 +16,9 @@ dated as (
 
     select
         profiles.*,
-        max(profiled_at) over (partition by raw_schema, raw_table) as last_profiled_at
+        max(profiles.profiled_at)
+            over (partition by profiles.raw_schema, profiles.raw_table)
+            as last_profiled_at
     from profiles
 
 ),
@@ -25,7 +27,7 @@ latest as (
 
     select
         dated.*,
-        changes.change,
+        changes.what_changed,
         changes.previous_profiled_on,
         changes.previous_row_count
     from dated
@@ -41,22 +43,40 @@ noted as (
         array_remove(
             array[
                 case
-                    when profiled_row_count > 0 and null_count = profiled_row_count then 'all null'
-                    when distinct_count = 1 and null_count > 0 then 'constant but for nulls'
-                    when distinct_count = 1 and profiled_row_count > 1 then 'constant'
-                    when duplicate_count = 0 and profiled_row_count - null_count > 1 then 'unique'
-                end || case when is_sampled then ' in the sample' else '' end,
-                case when blank_count > 0 then blank_count || ' blank' end,
-                case when untrimmed_count > 0 then untrimmed_count || ' untrimmed' end,
-                case when case_variant_count > 0 then 'mixed case: values differ by case only' end,
-                case when not_finite_count > 0 then not_finite_count || ' not finite' end,
-                case when negative_count > 0 then negative_count || ' negative' end,
-                case when outlier_count > 0 then outlier_count || ' outliers' end,
+                    when
+                        latest.profiled_row_count > 0
+                        and latest.null_count = latest.profiled_row_count
+                        then 'all null'
+                    when
+                        latest.distinct_count = 1 and latest.null_count > 0
+                        then 'constant but for nulls'
+                    when latest.distinct_count = 1 and latest.profiled_row_count > 1 then 'constant'
+                    when
+                        latest.duplicate_count = 0
+                        and latest.profiled_row_count - latest.null_count > 1
+                        then 'unique'
+                end || case when latest.is_sampled then ' in the sample' else '' end,
+                case when latest.blank_count > 0 then latest.blank_count || ' blank' end,
                 case
-                    when kind = 'number' and personal_reason is null and mean is null and max_value is not null
+                    when latest.untrimmed_count > 0 then latest.untrimmed_count || ' untrimmed'
+                end,
+                case
+                    when latest.case_variant_count > 0 then 'mixed case: values differ by case only'
+                end,
+                case
+                    when latest.not_finite_count > 0 then latest.not_finite_count || ' not finite'
+                end,
+                case when latest.negative_count > 0 then latest.negative_count || ' negative' end,
+                case when latest.outlier_count > 0 then latest.outlier_count || ' outliers' end,
+                case
+                    when
+                        latest.kind = 'number'
+                        and latest.personal_reason is null
+                        and latest.mean is null
+                        and latest.max_value is not null
                         then 'too large for a mean'
                 end,
-                change
+                latest.what_changed
             ],
             null
         ) as notes
@@ -110,7 +130,7 @@ final as (
                 'notes', to_jsonb(notes)
             )
             order by column_position
-        ) as columns,
+        ) as profiled_columns,
 
         -- booleans
         is_sampled,

@@ -11,14 +11,16 @@ compared as (
 
     select
         profiles.*,
-        lag(data_type) over each_column as previous_data_type,
-        lag(row_count) over each_column as previous_row_count,
-        lag(null_share) over each_column as previous_null_share,
-        lag(key_share) over each_column as previous_key_share,
-        lag(distinct_count) over each_column as previous_distinct_count,
-        lag(mean) over each_column as previous_mean,
-        lag(profiled_on) over each_column as previous_profiled_on,
-        max(profiled_at) over (partition by raw_schema, raw_table) as last_profiled_at
+        lag(profiles.data_type) over each_column as previous_data_type,
+        lag(profiles.row_count) over each_column as previous_row_count,
+        lag(profiles.null_share) over each_column as previous_null_share,
+        lag(profiles.key_share) over each_column as previous_key_share,
+        lag(profiles.distinct_count) over each_column as previous_distinct_count,
+        lag(profiles.mean) over each_column as previous_mean,
+        lag(profiles.profiled_on) over each_column as previous_profiled_on,
+        max(profiles.profiled_at)
+            over (partition by profiles.raw_schema, profiles.raw_table)
+            as last_profiled_at
     from profiles
     window each_column as (
         partition by raw_schema, raw_table, column_name
@@ -50,7 +52,9 @@ final as (
                             'share of nulls ' || round(100 * previous_null_share::numeric, 1)
                             || '% -> ' || round(100 * null_share::numeric, 1) || '%'
                 end,
-                case when previous_key_share = 1 and key_share < 1 then 'is not unique any more' end,
+                case
+                    when previous_key_share = 1 and key_share < 1 then 'is not unique any more'
+                end,
                 case
                     when previous_distinct_count > 1 and distinct_count = 1
                         then 'has only one value now'
@@ -65,7 +69,7 @@ final as (
                 end
             ),
             ''
-        ) as change,
+        ) as what_changed,
 
         -- numerics
         row_count,
