@@ -28,7 +28,7 @@
     {% set words = re.sub('[^a-z0-9]+', '_', words | lower) %}
     {% for kind in kinds
         if kind.column_names and re.search('(^|_)(' ~ kind.column_names ~ ')(_|[0-9]|$)', words) %}
-        {{ return(none if kind.kind == 'harmless' else kind.kind) }}
+        {{ return(none if kind.kind in ['harmless', 'fact'] else kind.kind) }}
     {% endfor %}
     {{ return(none) }}
 {% endmacro %}

@@ -14,7 +14,7 @@
         {% endif %}
     {% endfor %}
     {% if wanted %}
-        {% set found = fromjson(run_query(_loaded_columns_sql(wanted))[0][0]) or [] %}
+        {% set found = fromjson(run_query(_loaded_columns_sql(wanted))[0][0] or '[]') %}
         {% set marks = personal_marks() %}
         {% for table in found %}
             {% set source = sources[table.source_id] %}

@@ -421,6 +421,6 @@
 
 {% macro _personal_keys(kinds) %}
     {#- A key of a JSON object that has, as a word or several, the name of personal data. -#}
-    {% set names = kinds | rejectattr('kind', 'equalto', 'harmless') | map(attribute='column_names') | select | join('|') %}
+    {% set names = kinds | rejectattr('kind', 'in', ['harmless', 'fact']) | map(attribute='column_names') | select | join('|') %}
     {{ return('"([^"]*[^a-z0-9"])?(' ~ names ~ ')([^a-z"][^"]*)?"[[:space:]]*:') }}
 {% endmacro %}

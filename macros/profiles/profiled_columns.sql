@@ -5,7 +5,7 @@
     {% set found = [] %}
     {% if execute and load_relation(profiles) %}
         {% set only = fromjson(env_var('HAVEN_PROFILE_TABLES', '[]')) %}
-        {% for column in fromjson(run_query(_profiled_columns_sql(profiles))[0][0]) or []
+        {% for column in fromjson(run_query(_profiled_columns_sql(profiles))[0][0] or '[]')
             if not only or column.label in only %}
             {% do column.update({
                 'can_refer': column.kind == 'text'

@@ -19,6 +19,7 @@ PERSONAL = {
 HARMLESS = (
     "id", "amount", "description", "column_name", "table_name", "product_name", "shipped_at", "zipper", "skipped",
     "emailed", "filename", "named", "birthed", "cardinality", "status", "ipso",
+    "is_email_valid", "has_phone", "hasEmail", "phone_verified_at", "name_count",
 )  # fmt: skip
 NO_MARKS = PiiRules(frozenset(), frozenset(), frozenset())
 

@@ -215,7 +215,7 @@ def test_p11_a_new_model_that_shows_personal_data_fails_the_run_that_builds_it(
     finally:
         (folder / "leaky.sql").unlink()
     assert "no_personal_data_is_readable: models of this run show readers personal data" in done.out
-    assert "analytics.leaky.contact: sampled values look like e-mail addresses" in done.out
+    assert "analytics.leaky.contact: sampled values look like email" in done.out
     with closing(connect(built.warehouse)) as session:
         rows(session, "drop table analytics.leaky")
 
