@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from runner.erase.places import person_of
-from runner.personal_data import personal_kind
+from runner.personal_data import SEED, personal_kind
 from runner.report.masking import PiiRules
 
 PERSONAL = {
@@ -33,6 +33,11 @@ def test_a_name_is_personal_for_every_reader_or_for_none(name: str, kind: str | 
     assert personal_kind(name) == kind
     assert NO_MARKS.masks(name) == bool(kind)
     assert erased == ("customer", "key", (name,) if kind else ())
+
+
+def test_the_list_arrives_in_every_session() -> None:
+    """In a session that began with standard_conforming_strings off, psycopg2 would lose backslashes of a seed."""
+    assert "\\" not in SEED.read_text(encoding="utf-8")
 
 
 def test_what_the_yaml_says_counts_more_than_the_name() -> None:
