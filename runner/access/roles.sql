@@ -133,6 +133,14 @@ begin
 end
 $$;
 grant select on all tables in schema raw, ops to haven_transformer;
+-- dbt writes the results of its runs.
+do $$
+begin
+    if to_regclass('ops.node_results') is not null then
+        grant insert, update, delete on ops.node_results to haven_transformer;
+    end if;
+end
+$$;
 revoke all on all routines in schema ops from public;
 
 -- The same for what is made later; functions of these two are nobody else's unless granted. For the role that runs

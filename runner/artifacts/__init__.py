@@ -6,7 +6,6 @@ versions. Only the parts Haven uses are kept, in frozen dataclasses.
 
 from runner.artifacts.manifest import Manifest, Node, load_manifest
 from runner.artifacts.results import (
-    FreshnessResult,
     NodeResult,
     RunResults,
     load_freshness,
@@ -14,7 +13,6 @@ from runner.artifacts.results import (
 )
 
 __all__ = [
-    "FreshnessResult",
     "Manifest",
     "Node",
     "NodeResult",

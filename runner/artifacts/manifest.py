@@ -26,13 +26,9 @@ class Node:
     schema: str | None
     alias: str | None
     materialized: str | None
-    column_pii: Mapping[str, bool | None]
     tested_node: str | None
     column_name: str | None
-    test_name: str | None
-    test_args: Mapping[str, Any]
     severity: str | None
-    stores_failures: bool
     url: str | None
 
 
@@ -87,8 +83,6 @@ def load_manifest(target_dir: Path) -> Manifest:
 
 def _node(entry: Mapping[str, Any]) -> Node:
     config = entry.get("config") or {}
-    test = entry.get("test_metadata") or {}
-    namespace = test.get("namespace")
     name = entry["name"]
     if entry["resource_type"] == "source":
         name = f"{entry['source_name']}.{name}"
@@ -104,13 +98,9 @@ def _node(entry: Mapping[str, Any]) -> Node:
         schema=entry.get("schema"),
         alias=entry.get("alias") or entry.get("identifier"),
         materialized=config.get("materialized"),
-        column_pii={key: _pii(column) for key, column in (entry.get("columns") or {}).items()},
         tested_node=entry.get("attached_node") or _only_model(entry),
         column_name=entry.get("column_name"),
-        test_name=f"{namespace}.{test['name']}" if namespace else test.get("name"),
-        test_args={k: v for k, v in (test.get("kwargs") or {}).items() if k != "model"},
         severity=str(config["severity"]).lower() if config.get("severity") else None,
-        stores_failures=bool(config.get("store_failures")),
         url=entry.get("url"),
     )
 
@@ -123,9 +113,3 @@ def _only_model(entry: Mapping[str, Any]) -> str | None:
     # A unit test lists its model first, then what the model reads.
     is_sure = len(parents) == 1 or entry["resource_type"] == "unit_test"
     return parents[0] if parents and is_sure else None
-
-
-def _pii(column: Mapping[str, Any]) -> bool | None:
-    """Return what `meta.pii` says of a column, None if it is silent. Only a false value is no."""
-    meta = {**(column.get("meta") or {}), **((column.get("config") or {}).get("meta") or {})}
-    return bool(meta["pii"]) if "pii" in meta else None

@@ -16,7 +16,7 @@ from rich.status import Status
 from runner import log
 from runner.artifacts import load_freshness, load_manifest, load_run_results
 from runner.artifacts.files import write_whole
-from runner.artifacts.results import RUN_ID_VARIABLE, FreshnessResult, NodeResult
+from runner.artifacts.results import RUN_ID_VARIABLE, NodeResult
 from runner.build_claim import LOCKED, BuildClaim
 from runner.child import killed_by
 from runner.connect import connect, is_connection_message
@@ -40,7 +40,7 @@ class BuildOutcome:
 
     returncode: int
     results: tuple[NodeResult, ...]
-    freshness: tuple[FreshnessResult, ...]
+    freshness: tuple[NodeResult, ...]
     problems: tuple[str, ...] = ()
 
     def counts(self, *, is_test: bool) -> Counter[str]:

@@ -225,8 +225,8 @@ def _told(
 def cause(result: NodeResult) -> str:
     """Return all that dbt says of a node that failed, without personal values, and where a test keeps its rows."""
     text = mask_text((result.message or "no message").strip())
-    if result.failures_table and result.failures:
-        text += f"; they are in {result.failures_schema}.{result.failures_table}"
+    if result.kept_in and result.failures:
+        text += f"; they are in {result.kept_in}"
     return text
 
 
@@ -259,7 +259,7 @@ def _show(settings: Settings, summary: _Summary) -> None:
         typer.echo(f"freshness  {_words(Counter(f.status for f in build_outcome.freshness))}")
         for source in build_outcome.freshness:
             if source.status in BAD:
-                _say_failed(f"freshness of {source.name}", source.message or source.criteria)
+                _say_failed(f"freshness of {source.name}", source.message or "")
         for problem in build_outcome.problems:
             typer.echo(f"  FAILED   {problem}")
         for result in build_outcome.named("warn"):

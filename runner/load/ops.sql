@@ -234,6 +234,50 @@ comment on column ops.reconciliations.column_differences is 'Differing keys by c
 comment on column ops.reconciliations.lacking_columns is 'Columns of the source that raw does not have yet.';
 comment on column ops.reconciliations.sample_keys is 'The first differing keys, with kind and columns.';
 
+-- Results of dbt's runs, written by dbt (macros/results), which owns nothing here: the columns are those of the source
+-- `results` in models/quality/_quality__sources.yml.
+create table if not exists ops.node_results (
+    run_id text,
+    invocation_id text,
+    command text,
+    node_id text,
+    node_name text,
+    kind text,
+    package_name text,
+    model_name text,
+    column_name text,
+    layer text,
+    rule text,
+    description text,
+    path text,
+    severity text,
+    owner text,
+    tags text[],
+    status text,
+    failures bigint,
+    rows_affected bigint,
+    seconds double precision,
+    message text,
+    failures_schema text,
+    failures_table text,
+    failing_rows jsonb,
+    finished_at timestamptz,
+    recorded_at timestamptz
+);
+
+create index if not exists node_results_by_node on ops.node_results (node_id, recorded_at);
+create index if not exists node_results_by_run on ops.node_results (run_id);
+
+comment on table ops.node_results is 'One row per node and run of dbt: what became of it.';
+
+do $$
+begin
+    if to_regrole('haven_transformer') is not null then
+        grant select, insert, update, delete on ops.node_results to haven_transformer;
+    end if;
+end
+$$;
+
 alter table ops.table_loads drop constraint if exists table_loads_mode_check;
 alter table ops.table_loads add constraint table_loads_mode_check
 check (mode in ('first', 'full', 'incremental', 'backfill', 'repair'));

@@ -26,7 +26,7 @@ def write_dag(manifest: Manifest, path: Path) -> int:
         for parent in node.depends_on
         if parent in nodes
     ]
-    layers = {key: layer_of(node, manifest) for key, node in nodes.items()}
+    layers = {key: layer_of(node) for key, node in nodes.items()}
     lineage = kin(nodes, edges)
     boxes = {
         key: Box(

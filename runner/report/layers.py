@@ -1,4 +1,4 @@
-"""Says which layer of the project a node belongs to; the folder is the layer.
+"""Says which layer of the project a node belongs to; the folder is the layer, as for macro `layer_of_node`.
 
 Nothing here knows a model's name: a project with other folders gets other layers, in the order in
 which its folders sort, between `intermediate` and `marts`.
@@ -6,39 +6,21 @@ which its folders sort, between `intermediate` and `marts`.
 
 from __future__ import annotations
 
-from runner.artifacts import Manifest, Node
+from runner.artifacts import Node
 
 PROJECT = "project"
 _FIRST = ("sources", "seeds", "staging", "snapshots", "intermediate")
 _LAST = ("marts", "quality", "exposures", PROJECT)
-_BY_TYPE = {
-    "source": "sources",
-    "seed": "seeds",
-    "snapshot": "snapshots",
-    "exposure": "exposures",
-}
-# fqn of a model in a folder: project, folder, (subfolder,) name.
-_DEPTH_IN_FOLDER = 3
-_DEPTH_IN_SUBFOLDER = 4
 
 
-def layer_of(node: Node, manifest: Manifest) -> str:
-    """Return e.g. `sources`, `staging`, `marts/analytics`; `project` if nothing tells.
-
-    A test belongs where the node it tests does; one that compares several, to the last layer.
-    """
-    if node.resource_type in _BY_TYPE:
-        return _BY_TYPE[node.resource_type]
-    if node.resource_type in {"test", "unit_test"}:
-        ids = [node.tested_node] if node.tested_node else list(node.depends_on)
-        parents = [manifest.nodes[i] for i in ids if i in manifest.nodes]
-        layers = [layer_of(parent, manifest) for parent in parents]
-        return max(layers, key=layer_rank, default=PROJECT)
-    if node.resource_type != "model" or len(node.fqn) < _DEPTH_IN_FOLDER:
-        return "models" if node.resource_type == "model" else PROJECT
-    if node.fqn[1] == "marts" and len(node.fqn) >= _DEPTH_IN_SUBFOLDER:
-        return f"marts/{node.fqn[2]}"
-    return node.fqn[1]
+def layer_of(node: Node) -> str:
+    """Return e.g. `sources`, `staging`, `marts/analytics`; `project` if nothing tells."""
+    if node.resource_type in ("source", "seed", "snapshot", "exposure"):
+        return f"{node.resource_type}s"
+    if node.resource_type != "model":
+        return PROJECT
+    folders = node.fqn[1:-1] or ("models",)
+    return "/".join(folders[: 2 if folders[0] == "marts" else 1])
 
 
 def layer_rank(layer: str) -> tuple[int, str]:

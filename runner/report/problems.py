@@ -54,7 +54,7 @@ def stale_models(manifest: Manifest | None, table: str) -> list[str]:
     if manifest is None:
         return []
     nodes = manifest.downstream(table)
-    marts = [n for n in nodes if layer_rank(layer_of(n, manifest)) > layer_rank("intermediate")]
+    marts = [n for n in nodes if layer_rank(layer_of(n)) > layer_rank("intermediate")]
     return [node.name for node in marts or nodes]
 
 

@@ -58,11 +58,10 @@ def check(name: str, tested: str, **values: object) -> dict[str, Any]:
     return entry(f"test.{PROJECT}.{name}", **{**made, **values})
 
 
-def source(name: str) -> dict[str, Any]:
+def source(name: str, source_name: str = "raw", **values: object) -> dict[str, Any]:
     """Return a source table's entry."""
-    unique_id = f"source.{PROJECT}.raw.{name}"
-    values = {"name": name, "source_name": "raw", "identifier": name, "alias": None}
-    return entry(unique_id, **values)
+    made = {"name": name, "source_name": source_name, "identifier": name, "alias": None}
+    return entry(f"source.{PROJECT}.{source_name}.{name}", **{**made, **values})
 
 
 def write_artifacts(
@@ -95,7 +94,7 @@ def write_artifacts(
     target.mkdir(parents=True, exist_ok=True)
     (target / "manifest.json").write_text(json.dumps(manifest))
     run = {
-        "metadata": {"generated_at": "2026-03-01T04:05:06Z"},
+        "metadata": {"generated_at": "2026-03-01T04:05:06Z", "invocation_id": "run-a"},
         "args": {"which": command, "invocation_command": f"dbt {command}"},
         "elapsed_time": 12.5,
         "results": results,
@@ -110,18 +109,19 @@ def write_artifacts(
 def test_a_test_result_carries_what_the_manifest_knows(tmp_path: Path) -> None:
     people = model("people", "staging")
     test = check("people_have_email", people["unique_id"], description="Each can be written to.")
-    statuses = {test["unique_id"]: {"status": "fail", "failures": 3, "message": "Got 3 results"}}
-    write_artifacts(tmp_path, [people, test], statuses)
+    failed = {"status": "fail", "failures": 3, "message": "Got 3 results"}
+    kept = {"relation_name": '"warehouse"."audit"."people_have_email"'}
+    write_artifacts(tmp_path, [people, test], {test["unique_id"]: failed | kept})
 
     run = load_run_results(tmp_path, load_manifest(tmp_path))
 
     (result,) = run.results
-    assert (result.status, result.failures, result.severity) == ("fail", 3, "error")
-    assert result.tested_node == "model.shop.people"
-    assert result.column_name == "email"
-    assert result.description == "Each can be written to."
-    assert (result.failures_schema, result.failures_table) == ("audit", "people_have_email")
-    assert result.execution_time_s == 0.25
+    assert (result.status, result.failures, result.seconds) == ("fail", 3, 0.25)
+    assert result.node is not None
+    assert result.node.tested_node == "model.shop.people"
+    assert result.node.column_name == "email"
+    assert result.node.description == "Each can be written to."
+    assert result.kept_in == "audit.people_have_email"
     assert (run.command, run.elapsed_s) == ("dbt build", 12.5)
 
 
@@ -131,8 +131,9 @@ def test_a_test_that_stores_nothing_has_no_failures_table(tmp_path: Path) -> Non
 
     (result,) = load_run_results(tmp_path, load_manifest(tmp_path)).results
 
-    assert result.failures_table is None
-    assert result.severity == "warn"
+    assert result.kept_in is None
+    assert result.node is not None
+    assert result.node.severity == "warn"
 
 
 def test_a_node_unknown_to_the_manifest_keeps_its_id(tmp_path: Path) -> None:
@@ -141,24 +142,6 @@ def test_a_node_unknown_to_the_manifest_keeps_its_id(tmp_path: Path) -> None:
     (result,) = load_run_results(tmp_path, load_manifest(tmp_path)).results
 
     assert (result.resource_type, result.name) == ("operation", "shop-on-run-end-0")
-
-
-@pytest.mark.parametrize(
-    ("column", "expected"),
-    [
-        ({"meta": {"pii": True}}, True),
-        ({"config": {"meta": {"pii": True}}}, True),
-        ({"config": {"meta": {"pii": "masked"}}}, True),
-        ({"meta": {"pii": False}}, False),
-        ({"meta": {}}, None),
-    ],
-)
-def test_pii_is_read_from_meta_in_either_place(
-    tmp_path: Path, column: dict[str, Any], expected: bool | None
-) -> None:
-    write_artifacts(tmp_path, [model("people", "staging", columns={"nick": column})])
-
-    assert load_manifest(tmp_path).nodes["model.shop.people"].column_pii == {"nick": expected}
 
 
 def test_own_leaves_out_packages_and_other_types(tmp_path: Path) -> None:
@@ -187,8 +170,10 @@ def test_freshness_says_age_and_limits(tmp_path: Path) -> None:
 
     first, second = load_freshness(tmp_path, load_manifest(tmp_path))
 
-    assert (first.name, first.status, first.age_s) == ("raw.people", "warn", 180000.0)
-    assert first.criteria == "warns after 1 day, fails after 36 hours"
+    assert (first.name, first.status) == ("raw.people", "warn")
+    assert first.message == (
+        "the newest row is of 2026-02-27T00:00:00+00:00 (warn after 1 day, error after 36 hours)"
+    )
     assert (second.name, second.status, second.message) == (
         "raw.gone",
         "runtime error",

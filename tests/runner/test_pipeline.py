@@ -152,6 +152,36 @@ def test_the_first_run_builds_everything_and_finds_every_planted_fault(built: Pr
         assert count(built, f"select count(*) from analytics.{model}") > 0, model
 
 
+def test_results_are_rows_and_the_report_is_made_of_them(built: Project) -> None:
+    path = built.path / "target" / "run_results.json"
+    results = json.loads(path.read_text(encoding="utf-8"))["results"]
+    with closing(connect(built.warehouse)) as session:
+        kept = rows(
+            session,
+            "select node_id, status from ops.node_results where run_id = %s and kind <> 'freshness'",
+            summary(built)["run_id"],
+        )
+        latest = rows(
+            session,
+            "select check_name, failing_row_count, jsonb_array_length(failing_rows -> 'rows') > 0 "
+            "from quality.latest_test_results where status in ('warn', 'fail', 'error')",
+        )
+    assert len(kept) == len(dict(kept))
+    assert dict(kept) == {
+        result["unique_id"]: result["status"].replace("no-op", "success")
+        for result in results
+        if not result["unique_id"].startswith("operation.")
+    }
+    assert {name: count for name, count, _ in latest} == failing_rows(built)
+    assert all(has_rows for _, _, has_rows in latest)
+    report = json.loads((path.parent / "reports" / "validation.json").read_text(encoding="utf-8"))
+    assert report["incomplete"] is None
+    warned = [check for check in report["checks"] if check["status"] == "warn"]
+    assert {check["name"] for check in warned if check["sample"]["rows"]} == set(
+        failing_rows(built)
+    )
+
+
 def test_reports_are_written(built: Project, browser: Browser) -> None:
     reports = built.path / "target" / "reports"
     for name in ("index.html", "validation.html", "validation.json", "docs.html", "dag.svg"):
