@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runner.erase.places import person_of
 from runner.errors import ConfigError
 from runner.misplaced import misplaced
-from runner.retain.policy import retention_column
+from runner.personal_data import personal_kind
 
 STRATEGIES = ("full", "incremental")
 DELETES = ("sweep", "ignore")
@@ -53,7 +52,7 @@ class TableSpec:
     watermark_timezone: str | None = None
     max_deleted_share: float = DEFAULT_MAX_DELETED_SHARE
     file: str = ""
-    # Kind of person, the column with their key, and the columns that are personal (runner/erase).
+    # Kind of person, the column with their key, and the columns that are personal (`person_of`).
     person: tuple[str, str, tuple[str, ...]] | None = None
     retention_column: str | None = None
 
@@ -295,3 +294,54 @@ def _names(load: Mapping[str, Any], key: str) -> tuple[str, ...]:
     if len(set(value)) < len(value):
         raise ConfigError(f"{key} names a column twice: {', '.join(value)}")
     return tuple(value)
+
+
+def person_of(
+    columns: Mapping[str, Mapping[str, Any]],
+) -> tuple[str, str, tuple[str, ...]] | None:
+    """Return kind, key column and erased columns of a manifest node's `columns`, or None without a person.
+
+    What is personal, by `meta.pii` or by name, is erased, unless `meta.erase` is false; `meta.erase: true` adds others.
+    The macro person_nodes finds the same in dbt's graph.
+
+    Raises ConfigError if two columns name a person.
+    """
+    metas = {
+        name: (column.get("config") or {}).get("meta") or column.get("meta") or {}
+        for name, column in columns.items()
+    }
+    people = [(name, str(meta["person"])) for name, meta in metas.items() if meta.get("person")]
+    if not people:
+        return None
+    if len(people) > 1:
+        raise ConfigError(
+            f"columns {', '.join(name for name, _ in people)} each have `meta.person`: only one may"
+        )
+    ((key, kind),) = people
+    erased = tuple(
+        name
+        for name, meta in metas.items()
+        if meta.get("erase", bool(_pii(name, meta))) and name != key
+    )
+    return kind, key, erased
+
+
+def _pii(column: str, meta: Mapping[str, Any]) -> object:
+    """Return the kind of personal data in a column, or what is false; the YAML counts more than the name."""
+    said = meta.get("pii")
+    return personal_kind(column) if said is None else said
+
+
+def retention_column(node: Mapping[str, Any]) -> str | None:
+    """Return the column that a source table's retention goes by, or None. Raises ConfigError if it is wrong."""
+    meta = node.get("meta") or (node.get("config") or {}).get("meta") or {}
+    said = meta.get("retention")
+    if said is None:
+        return None
+    keys = {"column", "keep", "purge_after"}
+    if not isinstance(said, dict) or set(said) - keys or not {"column", "keep"} <= set(said):
+        raise ConfigError(
+            f"{node['original_file_path']}: table {node['name']}: retention takes column, keep "
+            f"(such as `2 years`) and purge_after, not {said!r}"
+        )
+    return str(said["column"])

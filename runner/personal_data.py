@@ -18,7 +18,7 @@ class PersonalKind:
     """One kind, such as `email`; `values` is a regular expression that PostgreSQL and Python both read."""
 
     kind: str
-    names: re.Pattern[str] | None
+    column_names: str
     values: str
 
 
@@ -27,13 +27,7 @@ def personal_kinds() -> tuple[PersonalKind, ...]:
     """Return the kinds in the order in which their names are tried."""
     with SEED.open(encoding="utf-8", newline="") as file:
         return tuple(
-            PersonalKind(
-                row["kind"],
-                re.compile(f"(^|_)({row['column_names']})(_|[0-9]|$)")
-                if row["column_names"]
-                else None,
-                row["column_values"],
-            )
+            PersonalKind(row["kind"], row["column_names"], row["column_values"])
             for row in csv.DictReader(file)
         )
 
@@ -43,7 +37,7 @@ def personal_kind(column: str) -> str | None:
     words = re.sub(r"([A-Z]+)([A-Z][a-z])|([a-z0-9])([A-Z])", r"\1\3_\2\4", column)
     words = re.sub(r"[^a-z0-9]+", "_", words.lower())
     for kind in personal_kinds():
-        if kind.names and kind.names.search(words):
+        if kind.column_names and re.search(f"(^|_)({kind.column_names})(_|[0-9]|$)", words):
             return None if kind.kind in HARMLESS else kind.kind
     return None
 

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from importlib import resources
+from functools import cache
+from pathlib import Path
 
 from psycopg2 import sql
 from psycopg2.extensions import cursor as PgCursor
+
+_MACRO = Path(__file__).resolve().parents[2] / "macros" / "sessions" / "as_owner_function.sql"
+
+
+@cache
+def _as_owner_function() -> str:
+    """Return the SQL of the macro as_owner_function, which has no Jinja inside."""
+    return re.sub(r"{%.*?%}", "", _MACRO.read_text(encoding="utf-8"))
 
 
 def prepare_operator(cursor: PgCursor) -> None:
     """Make pg_temp.as_owner for this session, in which names mean PostgreSQL's own objects. Raises psycopg2.Error."""
     cursor.execute("set search_path to pg_catalog, pg_temp")
-    cursor.execute(resources.files("runner.access").joinpath("as_owner.sql").read_text("utf-8"))
+    cursor.execute(_as_owner_function())
 
 
 def as_owner(

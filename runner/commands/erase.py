@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any
 
+import psycopg2
 import typer
 
 from runner.build_claim import claimed_build
 from runner.commands.load import new_run_id
-from runner.connect import connect, explained
+from runner.connect import connect
 from runner.contract import raw_schemas, read_contract
-from runner.erase.engine import erase_person, forget_statistics, note_files
-from runner.erase.places import plan_of
-from runner.erase.suppression import folds_case
 from runner.errors import UnreachableError
-from runner.load.sessions import set_lock_timeout
-from runner.load.state import recorded_run
+from runner.load.state import note_removed_files, recorded_run
+from runner.load.suppression import folds_case
 from runner.manifest import read_manifest
+from runner.operation import call_macro
+from runner.personal_data import personal_kinds
 from runner.settings import Connection, Settings, load_settings
 
 # Where the project writes what may quote data.
@@ -38,7 +39,6 @@ def erase(
     """Erase a person: raw, snapshots, marts, failing rows, logs and reports; later loads leave them out."""
     settings = load_settings(project_dir)
     manifest = read_manifest(settings)
-    plan = plan_of(manifest, kind)
     source, warehouse = settings.connection("source"), settings.connection("warehouse")
     run_id = new_run_id()
     with (
@@ -51,33 +51,60 @@ def erase(
         ) as record,
         claimed_build(settings, run_id=run_id, command="erase"),
     ):
-        plan["is_folded"] = _folds_case(source, manifest, kind)
-        name = f"haven erase {run_id}"
-        with closing(connect(warehouse, application_name=name)) as session, explained():
-            set_lock_timeout(session, settings.whole_number("HAVEN_LOCK_TIMEOUT", 60))
-            done = erase_person(session, plan, key, run_id=run_id, is_dry_run=dry_run)
-            # After the commit: whenever this is killed, the next call finds what it left.
-            done.removed_files = _remove_files(settings, is_dry_run=dry_run)
-            if not dry_run:
-                note_files(session, run_id, len(done.removed_files))
-                forget_statistics(session, done)
+        args = {
+            "kind": kind,
+            "run_id": run_id,
+            "lock_timeout_s": settings.whole_number("HAVEN_LOCK_TIMEOUT", 60),
+            "is_folded": _folds_case(source, manifest, kind),
+            "is_dry_run": dry_run,
+            # Those that the loader goes by, whether or not the seed was built since it was changed.
+            "kinds": [
+                {"kind": one.kind, "column_names": one.column_names} for one in personal_kinds()
+            ],
+        }
+        answer = call_macro(settings, manifest, "erase_person", args, key=key)
+        tasks = [task["text"] for task in answer["tasks"]]
+        # After the commit: whenever this is killed, the next call finds what it left.
+        removed = _remove_files(settings, is_dry_run=dry_run)
+        if not dry_run:
+            tasks += finish(warehouse, run_id, len(removed), answer["afterwards"] or {})
         record.is_ok = True
+    changed = answer["changed"]
     if as_json:
-        typer.echo(json.dumps({**done.as_dict(), "dry_run": dry_run, "run_id": run_id}))
+        shown = {name: answer[name] for name in ("key_hash", "was_suppressed", "changed")}
+        shown |= {"kind": kind, "tasks": tasks, "removed_files": removed}
+        typer.echo(json.dumps({**shown, "dry_run": dry_run, "run_id": run_id}))
         return
     would = "would be " if dry_run else ""
-    for table, rows in done.changed.items():
+    for table, rows in changed.items():
         typer.echo(f"{table:<40} {rows:>8,} rows {would}changed")
-    if done.removed_files:
+    if removed:
         typer.echo(
-            f"{len(done.removed_files)} files in target and logs {would}removed (builds write them anew)"
+            f"{len(removed)} files in target and logs {would}removed (builds write them anew)"
         )
-    if not done.changed:
+    if not changed:
         typer.echo(
             f"no row that the project knows {'holds' if dry_run else 'held'} anything of this person any more"
         )
-    for task in done.tasks:
+    for task in tasks:
         typer.echo(f"to do: {task}")
+
+
+def finish(
+    warehouse: Connection, run_id: str, files: int, statements: Mapping[str, str]
+) -> list[str]:
+    """Note how many files were removed; run what cannot be part of a transaction, by table. Return what failed."""
+    failed = []
+    with closing(connect(warehouse, application_name=f"haven erase {run_id}")) as session:
+        note_removed_files(session, run_id, files)
+        session.autocommit = True
+        for table, statement in statements.items():
+            try:
+                with session.cursor() as cursor:
+                    cursor.execute(statement)
+            except psycopg2.Error as error:
+                failed.append(f"{table}: `{statement}` failed ({error.pgcode}); do it by hand")
+    return failed
 
 
 def _folds_case(source: Connection, manifest: dict[str, Any], kind: str) -> bool:

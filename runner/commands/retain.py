@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -11,12 +10,10 @@ import typer
 
 from runner.build_claim import claimed_build
 from runner.commands.load import new_run_id
-from runner.connect import connect, explained
-from runner.contract import raw_schemas
+from runner.contract import raw_schemas, retention_column
 from runner.load.state import recorded_run
 from runner.manifest import read_manifest
-from runner.retain.engine import apply_policy
-from runner.retain.policy import find_policies
+from runner.operation import call_macro
 from runner.settings import load_settings
 
 
@@ -30,10 +27,10 @@ def retain(
     """Enforce `config.meta.retention` of the sources YAML: mark old rows of raw as deleted, later delete them."""
     settings = load_settings(project_dir)
     manifest = read_manifest(settings)
-    policies = find_policies(manifest)
+    for node in manifest["sources"].values():
+        retention_column(node)
     source, warehouse = settings.connection("source"), settings.connection("warehouse")
     run_id = new_run_id()
-    results = []
     with (
         recorded_run(
             source,
@@ -44,20 +41,18 @@ def retain(
         ) as record,
         claimed_build(settings, run_id=run_id, command="retain"),
     ):
-        name = f"haven retain {run_id}"
-        with closing(connect(warehouse, application_name=name)) as session, explained():
-            for policy in policies:
-                results.append(apply_policy(session, policy, is_dry_run=dry_run))
+        args = {"run_id": run_id, "is_dry_run": dry_run}
+        answer = call_macro(settings, manifest, "apply_retention", args)
         record.is_ok = True
-        record.summary = {"retained": [result.as_dict() for result in results]}
+        record.summary = {"retained": answer["tables"]}
     if as_json:
-        typer.echo(json.dumps({"tables": [r.as_dict() for r in results], "dry_run": dry_run}))
+        typer.echo(json.dumps({**answer, "dry_run": dry_run}))
         return
     would = "would be " if dry_run else ""
-    for result in results:
+    for table in answer["tables"]:
         typer.echo(
-            f"{result.table:<32} kept from {result.kept_from[:10]}: {result.marked_rows:,} rows {would}"
-            f"marked as deleted, {result.deleted_rows:,} {would}deleted"
+            f"{table['table']:<32} kept from {table['kept_from'][:10]}: {table['marked_rows']:,} rows {would}"
+            f"marked as deleted, {table['deleted_rows']:,} {would}deleted"
         )
-    if not results:
+    if not answer["tables"]:
         typer.echo("no source of this project has a `retention`")

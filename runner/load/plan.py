@@ -12,7 +12,6 @@ from psycopg2.extensions import cursor as PgCursor
 from runner.catalog import Column, Table, schemas_with
 from runner.connect import explained, is_connection_error
 from runner.contract import Contract, TableSpec
-from runner.erase.suppression import suppressed
 from runner.errors import ConfigError, DataError, HavenError
 from runner.load.columns import check_columns, check_key, chosen_columns
 from runner.load.drift import Drift, find_drift, fitted, renamed_raw
@@ -21,6 +20,7 @@ from runner.load.marks import MARK_TYPES, TIME_TYPES, Probed
 from runner.load.outcome import LoadRequest, Mode, TableOutcome
 from runner.load.reading import kept_from, reading, stored_watermark, timeout
 from runner.load.seen import Seen, look, supported
+from runner.load.suppression import suppressed
 
 # PostgreSQL 17, as server_version_num counts.
 _INFINITE_INTERVALS = 170000

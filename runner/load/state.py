@@ -84,6 +84,17 @@ def next_load_id(cursor: PgCursor) -> int:
     return int(cursor.fetchone()[0])  # type: ignore[index]
 
 
+def note_removed_files(session: PgConnection, run_id: str, count: int) -> None:
+    """Write into an erasure's audit row how many files were removed. Raises HavenError."""
+    with explained(), session, session.cursor() as cursor:
+        as_owner(
+            cursor,
+            "ops.erasures",
+            "update ops.erasures set removed_files = %s where run_id = %s",
+            (count, run_id),
+        )
+
+
 def check_still_ours(cursor: PgCursor, run_id: str) -> None:
     """Make sure that no other run has taken over, and that none can before this transaction ends.
 

@@ -6,7 +6,10 @@ One small project serves all tests here; each erases people of its own.
 from __future__ import annotations
 
 import json
+import re
 import shutil
+import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -16,11 +19,15 @@ from typing import Any
 import pytest
 from conftest import ROOT, Databases, Project, rows
 from psycopg2 import sql
+from psycopg2.extras import Json
 
+from runner.access.owner import prepare_operator
+from runner.commands.erase import finish
 from runner.connect import connect
-from runner.erase.engine import Erasure, erase_person, forget_statistics
-from runner.erase.places import plan_of
+from runner.contract import person_of
 from runner.errors import ConfigError, DataError
+from runner.operation import raise_refusal
+from runner.personal_data import personal_kinds
 
 # Per kind of person: the type of their key, two keys as the source writes them, and other spellings of the first.
 KINDS: Mapping[str, tuple[str, tuple[str, str], tuple[str, ...]]] = {
@@ -112,12 +119,33 @@ MODELS = {
 }
 
 
+# The SQL of the macros erasure_…_functions, which have no Jinja inside: dbt is started for the command's tests only.
+FUNCTIONS = "".join(
+    re.sub(r"{%.*?%}", "", path.read_text(encoding="utf-8"))
+    for path in sorted((ROOT / "macros" / "erase").glob("erasure_*_functions.sql"))
+)
+SHOWN_NODES = (
+    "{% macro shown_nodes(kinds) %}{% do print_answer(person_nodes(kinds)) %}{% endmacro %}"
+)
+KINDS_OF_DATA = [{"kind": one.kind, "column_names": one.column_names} for one in personal_kinds()]
+
+
+@dataclass(frozen=True)
+class Erasure:
+    """What an erasure did, or would do."""
+
+    key_hash: str
+    changed: Mapping[str, int]
+    tasks: list[str]
+
+
 @dataclass(frozen=True)
 class Town:
-    """The loaded and built town."""
+    """The loaded and built town; `nodes` are those of macro person_nodes."""
 
     project: Project
     manifest: Mapping[str, Any]
+    nodes: list[dict[str, Any]]
 
     def ask(self, query: str, *args: object) -> list[tuple[Any, ...]]:
         """Run a statement in the warehouse."""
@@ -129,14 +157,29 @@ class Town:
         with closing(connect(self.project.source)) as session:
             rows(session, query)
 
-    def erase(self, kind: str, key: str, *, is_dry_run: bool = False) -> Erasure:
-        """Erase a person as the command does, without starting it."""
-        plan = plan_of(self.manifest, kind) | {"is_folded": kind.startswith("folded")}
-        with closing(connect(self.project.warehouse)) as session:
-            done = erase_person(session, plan, key, run_id="test", is_dry_run=is_dry_run)
-            if not is_dry_run:
-                forget_statistics(session, done)
-            return done
+    def erase(
+        self, kind: str, key: str, *, is_dry_run: bool = False, is_killed: bool = False
+    ) -> Erasure:
+        """Erase a person as the command and its macro do, without starting them; or only until the commit."""
+        with closing(connect(self.project.warehouse)) as session, session.cursor() as cursor:
+            prepare_operator(cursor)
+            cursor.execute(FUNCTIONS)
+            hidden = key.encode().hex()
+            cursor.execute("select set_config('haven.person_key', %s, false)", (hidden,))
+            cursor.execute(
+                "select pg_temp.erase_quietly(%s, %s, %s, 'test')",
+                (Json(self.nodes), kind, kind.startswith("folded")),
+            )
+            answer = cursor.fetchone()[0]  # type: ignore[index]
+            if is_dry_run or "refused" in answer:
+                session.rollback()
+            else:
+                session.commit()
+        raise_refusal(answer, key)
+        tasks = [task["text"] for task in answer["tasks"]]
+        if not is_dry_run and not is_killed:
+            tasks += finish(self.project.warehouse, "test", 0, answer["afterwards"])
+        return Erasure(answer["key_hash"], answer["changed"], tasks)
 
     def everything(self, without: str = "false") -> dict[str, list[str]]:
         """Return all rows of all tables but those of customers that meet a condition, without the loader's columns."""
@@ -177,7 +220,10 @@ def town(cluster_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     (folder / "models" / "sources.yml").write_text(_sources())
     for name, text in MODELS.items():
         (folder / "models" / f"{name}.sql").write_text(text)
-    shutil.copytree(ROOT / "macros" / "schemas", folder / "macros")
+    for name in ("schemas", "sessions", "erase"):
+        shutil.copytree(ROOT / "macros" / name, folder / "macros" / name)
+    shutil.copy(ROOT / "macros" / "privacy" / "personal_data.sql", folder / "macros")
+    (folder / "macros" / "shown_nodes.sql").write_text(SHOWN_NODES)
     shutil.copy(ROOT / "profiles.yml", folder)
     project = Project(folder, made.create("source"), made.create("warehouse"))
     with closing(connect(project.source)) as session:
@@ -189,7 +235,10 @@ def town(cluster_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     project.haven("load")
     manifest = json.loads((folder / "target" / "manifest.json").read_text())
     project.dbt("run")
-    yield Town(project, manifest)
+    shown = project.dbt(
+        "run-operation", "shown_nodes", "--quiet", "--args", json.dumps({"kinds": KINDS_OF_DATA})
+    )
+    yield Town(project, manifest, json.loads(shown.out.partition("haven answers: ")[2]))
     made.drop_all()
 
 
@@ -367,9 +416,7 @@ def test_p9_a_call_that_was_killed_is_finished_by_the_next(town: Town) -> None:
     town.tell("insert into shop.customers values (501, 'Killed Person', 'killed@mail.example')")
     town.project.haven("load")
     town.ask("analyze raw_shop.customers")
-    plan = plan_of(town.manifest, "customer") | {"is_folded": False}
-    with closing(connect(town.project.warehouse)) as session:
-        assert erase_person(session, plan, "501", run_id="killed", is_dry_run=False).changed
+    assert town.erase("customer", "501", is_killed=True).changed
     for name in ("target/run_results.json", "target/compiled/a.sql", "logs/dbt.log"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text("killed@mail.example")
@@ -458,28 +505,9 @@ def test_p5_code_of_a_tables_owner_never_runs_with_the_operators_rights(town: To
         )
         rows(session, "create policy a on hostile.viewed using (hostile.attack_any() = 'x')")
         rows(session, "truncate hostile.seen")
-    nodes = dict(town.manifest["nodes"])
-    template = nodes["model.town.dim_customers"]
-    nodes |= {
-        f"model.town.{name}": {
-            **template,
-            "schema": "hostile",
-            "alias": name,
-            "name": name,
-            "unique_id": name,
-        }
-        for name in names
-    }
-    children = dict(town.manifest["child_map"])
-    children["source.town.shop.customers"] = [
-        *children["source.town.shop.customers"],
-        *(f"model.town.{n}" for n in names),
-    ]
-    parents = town.manifest["parent_map"] | {
-        f"model.town.{name}": ["source.town.shop.customers"] for name in names
-    }
-    manifest = {**town.manifest, "nodes": nodes, "child_map": children, "parent_map": parents}
-    hostile = Town(town.project, manifest)
+    template = next(node for node in town.nodes if node["name"] == "dim_customers")
+    made = [{**template, "id": f"model.town.{n}", "schema": "hostile", "name": n} for n in names]
+    hostile = replace(town, nodes=[*town.nodes, *made])
     # The loader's own tables are somebody's, too.
     town.ask(
         "grant usage on schema ops to hostile; grant select on all tables in schema ops to hostile"
@@ -500,6 +528,88 @@ def test_p5_code_of_a_tables_owner_never_runs_with_the_operators_rights(town: To
     assert "could not be searched" in tasks and "hostile.viewed" in tasks
     town.ask("alter table ops.erasures owner to current_user; drop trigger a on ops.erasures")
     town.ask("drop schema hostile cascade; drop owned by hostile; drop role hostile")
+
+
+def test_dbt_and_the_loader_agree_on_who_is_where_and_what_is_personal(town: Town) -> None:
+    """The macro person_nodes says of every node what person_of says; both read meta and the same list of names."""
+    nodes = {**town.manifest["sources"], **town.manifest["nodes"]}
+    said = {
+        node["id"]: (node["person"], node["key"], tuple(node["columns"]))
+        for node in town.nodes
+        if node["person"]
+    }
+    assert said == {
+        name: found for name, node in nodes.items() if (found := person_of(node["columns"]))
+    }
+    assert len(said) == len(KINDS) + 2
+    assert {node["id"]: node["parents"] for node in town.nodes} == {
+        name: node.get("depends_on", {}).get("nodes", []) for name, node in nodes.items()
+    }
+
+
+def test_the_key_reaches_no_log_no_artifact_and_no_statement(
+    town: Town, cluster_home: Path
+) -> None:
+    """Every statement logged, dbt at its most talkative, a call that waits, one that fails, and one that is done."""
+    project, key = town.project, "Zoë O'Quokka <zoe@quokka.example>"
+    signs = ("quokka", "Quokka", "Zo\u00eb", "Zo\\u00eb", key.encode().hex())
+    town.tell(f"insert into shop.folded values ('{key.replace(chr(39), chr(39) * 2)}', 'Somebody')")
+    project.haven("load", "folded")
+    town.ask(f"alter database {project.warehouse.dbname} set log_statement = 'all'")
+    town.ask(f"alter database {project.warehouse.dbname} set log_min_messages = 'log'")
+    said: list[str] = []
+
+    def texts() -> dict[str, str]:
+        state = json.loads((cluster_home / ".haven" / "connections.json").read_text())
+        found = {"server.log": Path(state["data_root"], "warehouse", "server.log")}
+        for name in ("target", "logs"):
+            files = (path for path in (project.path / name).rglob("*") if path.is_file())
+            found |= {str(path.relative_to(project.path)): path for path in files}
+        return {name: path.read_text(errors="replace") for name, path in found.items()}
+
+    def nowhere(*outputs: str) -> None:
+        found = texts() | {f"output {n}": text for n, text in enumerate(outputs)}
+        assert {n: s for n, text in found.items() for s in signs if s in text} == {}
+
+    def erase_in_vain() -> None:
+        done = project.haven("erase", "folded", key, expect=1, HAVEN_LOCK_TIMEOUT="2", **loud)
+        said.extend((done.out, done.err))
+
+    loud = {"DBT_DEBUG": "true", "DBT_LOG_LEVEL_FILE": "debug", "DBT_LOG_LEVEL": "debug"}
+    # A call that waits for a table is seen by everybody in pg_stat_activity, then fails.
+    with closing(connect(project.warehouse)) as blocker, blocker.cursor() as cursor:
+        cursor.execute("lock table raw_shop.folded in share mode")
+        waiting = threading.Thread(target=erase_in_vain)
+        waiting.start()
+        seen = ""
+        while waiting.is_alive():
+            seen += str(town.ask("select application_name, query from pg_stat_activity"))
+            time.sleep(0.1)
+        waiting.join()
+    assert "pg_temp.erase_quietly" in seen and "haven erase" in seen
+    assert "HAVEN_LOCK_TIMEOUT" in said[1]
+    nowhere(seen, *said)
+    # The same by hand, with all that dbt can log; then as it is meant.
+    by_hand = project.dbt(
+        "--debug", "run-operation", "erase_person", "--args",
+        json.dumps({"kind": "folded", "run_id": "x", "is_folded": True, "is_dry_run": True, "kinds": KINDS_OF_DATA}),
+        PGOPTIONS=f"-c haven.person_key={key.encode().hex()}", **loud,
+    )  # fmt: skip
+    assert '"raw_shop.folded": 1' in by_hand.out
+    assert "pg_temp.erase_quietly" in texts()["logs/dbt.log"]
+    assert "pg_temp.erase_quietly" in texts()["server.log"]
+    nowhere(by_hand.out, by_hand.err)
+    plan = project.haven("erase", "folded", key, "--dry-run", **loud)
+    nowhere(plan.out, plan.err)
+    done = project.haven("erase", "folded", key.lower(), **loud)
+    assert "raw_shop.folded" in done.out
+    nowhere(done.out, done.err)
+    kept = town.ask("select to_jsonb(e)::text from ops.erasures as e") + town.ask(
+        "select to_jsonb(r)::text from ops.runs as r"
+    )
+    nowhere(str(kept))
+    town.ask(f"alter database {project.warehouse.dbname} reset all")
+    assert town.ask("select name from raw_shop.folded where id ~ 'quokka'") == [(None,)]
 
 
 def test_p10_what_dbt_reads_of_the_project_cannot_show_a_password(town: Town) -> None:

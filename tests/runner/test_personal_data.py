@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from runner.erase.places import person_of
+from runner.contract import person_of
 from runner.personal_data import SEED, personal_kind
 
 PERSONAL = {

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import re
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -15,17 +16,17 @@ from pathlib import Path
 
 import psycopg2
 import pytest
-from conftest import Databases, Project, copy_project, rows
+from conftest import ROOT, Databases, Project, copy_project, rows
 from psycopg2 import sql
 from psycopg2.extensions import connection as PgConnection
 from test_personal_data import HARMLESS, PERSONAL
 
 from runner.access.apply import apply_roles
+from runner.access.owner import prepare_operator
 from runner.connect import connect
-from runner.erase.places import person_of
+from runner.contract import person_of
 from runner.errors import ConfigError
-from runner.retain.engine import apply_policy
-from runner.retain.policy import Policy
+from runner.operation import raise_refusal
 from runner.settings import DBT_PASSWORD, load_settings
 
 PASSWORD = "only-for-this-test"
@@ -622,10 +623,21 @@ def test_erase_says_what_is_wrong(guarded: Guarded) -> None:
 def test_k10_a_retention_that_would_take_too_much_is_refused(
     guarded: Guarded, keep: str, purge_after: str, words: str
 ) -> None:
-    policy = Policy("raw", "listing_views", "viewed_at", keep, purge_after, is_raw=True)
+    policy = {
+        "schema_name": "raw", "table_name": "listing_views", "column_name": "viewed_at", "keep": keep,
+        "purge_after": purge_after, "is_raw": True,
+    }  # fmt: skip
     before = guarded.rows("select count(*) from raw.listing_views where _deleted_at is null")
-    with closing(guarded.session()) as session, pytest.raises(ConfigError) as refused:
-        apply_policy(session, policy, is_dry_run=False)
+    # As macro apply_retention does.
+    functions = (ROOT / "macros" / "retention" / "retention_functions.sql").read_text("utf-8")
+    with closing(guarded.session()) as session, session.cursor() as cursor:
+        session.autocommit = True
+        prepare_operator(cursor)
+        cursor.execute(re.sub(r"{%.*?%}", "", functions))
+        cursor.execute("call pg_temp.apply_retention(%s, false, null)", (json.dumps([policy]),))
+        answer = json.loads(cursor.fetchone()[0])  # type: ignore[index]
+    with pytest.raises(ConfigError) as refused:
+        raise_refusal(answer)
     assert f"retention of raw.listing_views: {words}" in str(refused.value)
     assert (
         guarded.rows("select count(*) from raw.listing_views where _deleted_at is null") == before

@@ -1,3 +1,4 @@
+{% macro as_owner_function() %}
 -- For sessions of an operator, who may do what no owner of a table may. Code that an owner can put on a table (triggers,
 -- rules, defaults, expressions of indexes, policies, casts and operators of types) runs whenever the table is read or
 -- written: here it always runs as that owner, inside a function of theirs with a fixed search_path, where PostgreSQL
@@ -30,28 +31,4 @@ begin
     return result;
 end
 $$;
-
--- What the owner of a table, or of one of its partitions, has put on it that runs when rows are changed; null without.
-create or replace function pg_temp.code_on(relation oid)
-returns text
-language sql stable
-set search_path to pg_catalog, pg_temp
-as $$
-    with parts as (
-        select relation as part
-        union
-        select pg_partition_tree.relid from pg_partition_tree(relation)
-    )
-    select string_agg(distinct found.code, ' and ')
-    from (
-        select 'triggers' as code
-        from pg_trigger
-        inner join parts on pg_trigger.tgrelid = parts.part
-        where not pg_trigger.tgisinternal
-        union all
-        select 'rules'
-        from pg_rewrite
-        inner join parts on pg_rewrite.ev_class = parts.part
-        where pg_rewrite.rulename <> '_RETURN'
-    ) as found
-$$;
+{% endmacro %}

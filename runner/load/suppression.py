@@ -76,7 +76,7 @@ def suppressed(
 def _forms(
     columns: Sequence[Column], spec: TableSpec, name: str, source: PgCursor
 ) -> tuple[str, ...]:
-    """Return how a key is written before it is hashed: as pg_temp.canonical of erase.sql does, and as it is.
+    """Return how a key is written before it is hashed: as pg_temp.canonical (macros/erase) does, and as it is.
 
     The second form is that of people who were erased before there was one spelling for a key.
     """
