@@ -15,7 +15,6 @@ from runner import log
 from runner.commands.options import ListsLikeDbt
 from runner.connect import connect, explained
 from runner.errors import ConfigError
-from runner.features.tables import find_tables
 from runner.manifest import read_manifest
 from runner.settings import load_settings
 
@@ -59,7 +58,7 @@ def export(
         raise ConfigError("--since must be before --until")
     if importlib.util.find_spec("pyarrow") is None:
         raise ConfigError("Parquet needs pyarrow: run `make setup`, or `pip install pyarrow`")
-    from runner.features.export import Window, export_table, read_only  # noqa: PLC0415 (an extra)
+    from runner.parquet import export_table, find_tables  # noqa: PLC0415 (an extra)
 
     settings = load_settings(project_dir)
     tables = find_tables(read_manifest(settings), model or [])
@@ -69,14 +68,16 @@ def export(
         raise ConfigError(f"{folder} is one file: name one --model, or a folder as --output")
     if as_of:
         since, until = as_of, as_of + timedelta(days=1)
-    window = Window(since.date() if since else None, until.date() if until else None)
     done = []
     with closing(connect(settings.connection("warehouse"))) as session, explained():
-        read_only(session)
+        # One moment of all tables, so that features and labels of one export agree.
+        session.set_session(isolation_level="REPEATABLE READ", readonly=True)
         for table in tables:
             path = folder if is_file else folder / f"{table.model}{_SUFFIX}"
-            written = export_table(session, table, path, window)
-            log.info(f"{written.model}: {written.rows:,} rows in {written.path}")
-            done.append({"model": written.model, "path": str(path), "rows": written.rows})
+            rows = export_table(
+                session, table, path, since and since.date(), until and until.date()
+            )
+            log.info(f"{table.model}: {rows:,} rows in {path}")
+            done.append({"model": table.model, "path": str(path), "rows": rows})
     if as_json:
         typer.echo(json.dumps({"files": done}))

@@ -20,8 +20,7 @@ from conftest import Databases, Project, copy_project, rows
 
 from runner.connect import connect
 from runner.errors import ConfigError
-from runner.features.columns import arrow_type
-from runner.features.tables import find_tables
+from runner.parquet import arrow_type, find_tables
 
 FEATURES = ("customer_features", "product_features")
 MODELS = ("int_features__order_lines", *FEATURES, "churn_labels")
@@ -293,15 +292,21 @@ def test_export_says_in_one_line_what_is_wrong(
     assert not list((store.path / "target").glob("features/*unfinished"))
 
 
-def test_types_of_postgresql_as_parquet_has_them(store: Project, tmp_path: Path) -> None:
-    assert arrow_type("numeric", (18 << 16 | 2) + 4) == pa.decimal128(18, 2)
-    assert arrow_type("numeric", (38 << 16 | 0) + 4) == pa.decimal128(38, 0)
-    assert arrow_type("numeric", (39 << 16 | 5) + 4) == pa.decimal256(39, 5)
-    assert arrow_type("numeric", (77 << 16 | 5) + 4) is None
-    assert arrow_type("numeric", (3 << 16 | (-2 & 0x7FF)) + 4) is None  # numeric(3, -2)
-    assert arrow_type("numeric", -1) is None
-    assert arrow_type("timestamptz", -1) == pa.timestamp("us", tz="UTC")
-    assert arrow_type("jsonb", -1) is None
+def test_types_of_postgresql_as_parquet_has_them() -> None:
+    for declared, wanted in {
+        "numeric(18,2)": pa.decimal128(18, 2),
+        "numeric(38,0)": pa.decimal128(38, 0),
+        "numeric(39,5)": pa.decimal256(39, 5),
+        "numeric(77,5)": None,
+        "numeric(3,-2)": None,
+        "numeric(2,5)": None,
+        "numeric": None,
+        "character varying(5)": pa.string(),
+        "timestamp(3) with time zone": pa.timestamp("us", tz="UTC"),
+        "integer[]": None,
+        "jsonb": None,
+    }.items():
+        assert arrow_type(declared) == wanted, declared
 
 
 def test_a_value_that_parquet_lacks_leaves_the_old_file(tmp_path: Path, store: Project) -> None:

@@ -1,1 +1,0 @@
-"""The feature store's way out: tables of features, labels and training rows as Parquet files."""
