@@ -11,13 +11,7 @@ from typing import Any
 import typer
 from rich.console import Console
 from rich.filesize import decimal
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-)
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from runner import log
@@ -26,9 +20,9 @@ from runner.load.outcome import TableOutcome
 from runner.load.plan import TablePlan
 from runner.load.round import Listener
 
-# When several tables fail, the gravest code wins: unreachable, then settings, then data.
 # From here on planning takes long enough to say so.
 MANY_TABLES = 100
+# When several tables fail, the gravest code wins: unreachable, then settings, then data.
 _GRAVITY = (75, 3, 2, 1, 0)
 
 
@@ -50,55 +44,51 @@ class LoadProgress:
     def __init__(self, run_id: str) -> None:
         self._run_id = run_id
         self._lock = threading.Lock()
-        self._bar: Progress | None = None
-        if sys.stderr.isatty() and not log.is_json():
-            self._bar = Progress(
-                TextColumn("{task.description}"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TextColumn("tables, {task.fields[copied]}"),
-                TimeElapsedColumn(),
-                console=Console(stderr=True),
-                transient=True,
-            )
-        self._task = self._bar.add_task("loading", total=None, copied="") if self._bar else None
+        self._is_drawn = sys.stderr.isatty() and not log.is_json()
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("tables, {task.fields[copied]}"),
+            TimeElapsedColumn(),
+            console=Console(stderr=True),
+            transient=True,
+            disable=not self._is_drawn,
+        )
+        self._task = self._bar.add_task("loading", total=None, copied="")
         self._copied = 0
         self.listener = Listener(
             self._plans, self._bytes, self._table, say_retry, on_planning=self._planning
         )
 
     def __enter__(self) -> LoadProgress:
-        if self._bar:
-            self._bar.start()
+        self._bar.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._bar:
-            self._bar.stop()
+        self._bar.stop()
 
     def _planning(self, tables: int) -> None:
-        if self._bar and self._task is not None:
-            self._bar.update(self._task, description=f"planning {tables:,} tables")
-        elif tables >= MANY_TABLES:
+        self._bar.update(self._task, description=f"planning {tables:,} tables")
+        if tables >= MANY_TABLES and not self._is_drawn:
             log.info(f"planning {tables:,} tables", run_id=self._run_id)
 
     def _plans(self, plans: Sequence[TablePlan]) -> None:
-        if self._bar and self._task is not None:
-            self._bar.update(self._task, total=len(plans))
-        else:
+        self._bar.update(self._task, total=len(plans))
+        if not self._is_drawn:
             log.info(f"loading {len(plans)} tables (run {self._run_id})", run_id=self._run_id)
 
     def _bytes(self, table: str, count: int) -> None:
         with self._lock:  # called by all workers
             self._copied += count
-        if self._bar and self._task is not None:
-            copied = decimal(self._copied)
-            self._bar.update(self._task, copied=copied, description=f"loading {table}")
+        copied = decimal(self._copied)
+        self._bar.update(self._task, copied=copied, description=f"loading {table}")
 
     def _table(self, outcome: TableOutcome) -> None:
-        if self._bar and self._task is not None:
-            self._bar.update(self._task, advance=1)
-        elif outcome.error is None:
+        self._bar.update(self._task, advance=1)
+        if self._is_drawn:
+            return
+        if outcome.error is None:
             log.info(
                 f"  {outcome.table}: {outcome.rows_read:,} rows read, "
                 f"{outcome.rows_moved:,} moved, {outcome.seconds:.2f} s",

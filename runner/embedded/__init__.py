@@ -110,11 +110,8 @@ def status(home: Path) -> list[ClusterStatus]:
         process = postmaster(data_dir)
         made = (data_dir / "PG_VERSION").is_file()
         word = "running" if process else "stopped" if made else "absent"
-        result.append(
-            ClusterStatus(
-                side, word, state[side]["port"], process.pid if process else None, str(data_dir)
-            )
-        )
+        pid = process.pid if process else None
+        result.append(ClusterStatus(side, word, state[side]["port"], pid, str(data_dir)))
     return result
 
 
@@ -149,13 +146,9 @@ def _write_state(home: Path, state: dict[str, Any]) -> None:
 
 
 def _make_database(target: Connection) -> None:
-    maintenance = replace(target, dbname="postgres")
-    session = connect(maintenance)
-    try:
+    with closing(connect(replace(target, dbname="postgres"))) as session:
         session.autocommit = True
         with session.cursor() as cursor:
             cursor.execute("select 1 from pg_database where datname = %s", (target.dbname,))
             if cursor.fetchone() is None:
                 cursor.execute(sql.SQL("create database {}").format(sql.Identifier(target.dbname)))
-    finally:
-        session.close()

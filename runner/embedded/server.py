@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -54,32 +55,15 @@ def make_cluster(binaries: Path, data_dir: Path, password: str) -> None:
 def write_config(data_dir: Path, port: int) -> None:
     """Write the settings Haven owns to a file that postgresql.conf includes."""
     memory_mb = psutil.virtual_memory().total // 2**20
-    buffers_mb = min(max(memory_mb // 16, 128), 2048)
     settings = {
         "port": port,
-        "listen_addresses": "'127.0.0.1'",
-        # No socket file: its path would have a length limit that a checkout's path can pass.
-        "unix_socket_directories": "''",
-        "password_encryption": "'scram-sha-256'",
-        "timezone": "'UTC'",
-        "log_timezone": "'UTC'",
-        "shared_buffers": f"'{buffers_mb}MB'",
+        "shared_buffers": f"'{min(max(memory_mb // 16, 128), 2048)}MB'",
         "effective_cache_size": f"'{memory_mb // 2}MB'",
         "maintenance_work_mem": f"'{min(max(memory_mb // 32, 64), 1024)}MB'",
-        "work_mem": "'32MB'",
-        "max_wal_size": "'4GB'",
-        "checkpoint_timeout": "'15min'",
-        # Statements of a plain dbt or psql that was killed end soon.
-        CLIENT_CHECK: CLIENT_CHECK_MS,
-        # A crash may lose what models built last, never consistency; the runner's own commits do wait.
-        "synchronous_commit": "off",
-        "wal_level": "logical",
-        "random_page_cost": "1.1",
-        # The models are many short statements; compiling each would cost more than it saves.
-        "jit": "off",
-        "logging_collector": "off",
+        CLIENT_CHECK: CLIENT_CHECK_MS,  # statements of a plain dbt or psql that was killed end soon
     }
-    body = "".join(f"{name} = {value}\n" for name, value in settings.items())
+    body = resources.files("runner.embedded").joinpath("haven.conf").read_text("utf-8")
+    body += "".join(f"{name} = {value}\n" for name, value in settings.items())
     config = data_dir / "haven.conf"
     config.write_text(body, encoding="utf-8")
     config.chmod(0o644)  # the folder is private; the server, another user than root, has to read it
