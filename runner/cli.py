@@ -24,6 +24,7 @@ _COMMANDS = {
     "env": "databases",
     "demo": "demo",
     "deps": "deps",
+    "discover": "discover",
     "load": "load",
     "reconcile": "reconcile",
     "run": "run",

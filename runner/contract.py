@@ -129,6 +129,15 @@ def read_contract(manifest: Mapping[str, Any], project_dir: Path | None = None) 
     return Contract(tuple(t for t in tables if t.label not in refused), tuple(problems))
 
 
+def place_in_source(schema: str | None, table: str) -> tuple[str, str]:
+    """Return the schema and name of a table in the source, by `source_schema`, if any, and `source_table` or name."""
+    if schema is not None:
+        return schema, table
+    # `source_table: other.table` names the schema too, unless source_schema already does.
+    head, dot, tail = table.partition(".")
+    return (head, tail) if dot else ("public", table)
+
+
 def raw_schemas(manifest: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the schemas that dbt's manifest has tables loaded into: whoever writes there holds their locks."""
     loaded = (n for n in manifest["sources"].values() if _load_entries(n) != (None, None))
@@ -224,12 +233,9 @@ def _table(node: Mapping[str, Any], load: Mapping[str, Any]) -> TableSpec:
     watermark = None if load.get("watermark") is None else _name(load, "watermark")
     if strategy == "incremental" and not watermark:
         raise ConfigError("strategy incremental needs the key `watermark`")
-    source_schema = _name(load, "source_schema")
-    source_table = _name(load, "source_table") or str(node["name"])
-    if source_schema is None:
-        # `source_table: other.table` names the schema too, unless source_schema already does.
-        head, dot, tail = source_table.partition(".")
-        source_schema, source_table = (head, tail) if dot else ("public", source_table)
+    source_schema, source_table = place_in_source(
+        _name(load, "source_schema"), _name(load, "source_table") or str(node["name"])
+    )
     return TableSpec(
         source_name=node["source_name"],
         name=node["name"],

@@ -9,7 +9,7 @@ from runner.load.statements import META_COLUMNS
 
 MAX_COLUMNS = 1600
 # A table has these already; a view may have columns of such names.
-_SYSTEM_COLUMNS = ("tableoid", "xmin", "cmin", "xmax", "cmax", "ctid")
+SYSTEM_COLUMNS = ("tableoid", "xmin", "cmin", "xmax", "cmax", "ctid")
 # No index can tell which of two values comes first.
 _UNSORTED = (
     "json", "xml", "point", "line", "lseg", "box", "path", "polygon", "circle", "jsonpath", "xid", "cid",
@@ -29,7 +29,7 @@ def chosen_columns(spec: TableSpec, found: Table) -> tuple[Column, ...]:
                 f"{spec.file}: table {spec.label}: column {column.name!r} has a name that raw keeps "
                 "for itself; leave it out with `exclude`"
             )
-        if column.name in _SYSTEM_COLUMNS:
+        if column.name in SYSTEM_COLUMNS:
             raise ConfigError(
                 f"{spec.file}: table {spec.label}: no table can have a column called {column.name!r}; leave it "
                 "out with `exclude`, or give it another name in the view"

@@ -136,14 +136,12 @@ def test_b15_the_lines_of_the_readme_restore_a_dump_beside_the_demo_and_load_it(
     """The very lines, in the order of the page, after a demo has filled the source's own database."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     section = text[text.index("## Point it at your own database") :].split("\n## ", 1)[0]
-    restore, load = (
+    restore, describe, load = (
         dedent(block) for block in re.findall(r"```bash\n(.*?)```", section, re.DOTALL)
     )
-    (sources,) = (dedent(block) for block in re.findall(r"```yaml\n(.*?)```", section, re.DOTALL))
     lines = re.findall(r"`(name: \w+|profile: \w+)`", section)
-    (tmp_path / "northwind" / "models").mkdir(parents=True)
+    (tmp_path / "northwind").mkdir()
     (tmp_path / "northwind" / "dbt_project.yml").write_text("\n".join(lines) + "\n")
-    (tmp_path / "northwind" / "models" / "sources.yml").write_text(sources)
     checkout = tmp_path / "checkout"
     checkout.mkdir()
     dump = NORTHWIND.read_text(encoding="utf-8") if NORTHWIND.is_file() else SMALL_DUMP
@@ -154,7 +152,7 @@ def test_b15_the_lines_of_the_readme_restore_a_dump_beside_the_demo_and_load_it(
     project = Project(checkout, demo, databases.create("warehouse"), env={"HAVEN_HOME": str(ROOT)})
     haven = f'haven() {{ "{sys.executable}" -m runner.cli "$@"; }}'
     path = f'export PATH="{place.binaries()}:$PATH"'
-    script = "\n".join(["set -e", haven, path, restore, load])
+    script = "\n".join(["set -e", haven, path, restore, describe, load])
     try:
         done = project.run("bash", "-c", script)
         assert done.code == 0, done.out + done.err

@@ -1,0 +1,1 @@
+"""Describes a source's tables as dbt sources YAML, read from its catalog."""
