@@ -297,7 +297,11 @@ sources:
     ]
     assert "[{name: id}, {name: label, data_type: text}]}   # written by hand\n" in after
     assert "          # email: ask first\n        - name: email\n" in after
-    assert after.index("# no more tables") < after.index("- name: late") < after.index("schema: raw_ours")
+    assert (
+        after.index("# no more tables")
+        < after.index("- name: late")
+        < after.index("schema: raw_ours")
+    )
     (test,) = column(entries(path)["ours", "late"], "item_id")["data_tests"]
     assert to(test) == ("source('ours', 'things')", "id")
     assert discover(project)["tables"] == []
