@@ -31,8 +31,7 @@ def load(
 def bulk(bench: Bench, rows: int, runs: int) -> list[Row]:
     """Measure first loads; then reloads of a raw table that is there with its key: emptied before, or equal."""
     project = bench.project("bulk", [table.NAME], "sweep")
-    ours = [load(bench, project), load(bench, project, 2)]
-    results = _compare(bench, [baseline(bench), *ours, *by_hand.bulk(bench, rows)], rows, runs)
+    results = _compare(bench, [baseline(bench), load(bench, project), *by_hand.bulk(bench, rows)], rows, runs)
     reloads = []
     clean(bench)
     bench.measured(bench.haven(project))
@@ -53,8 +52,7 @@ def bulk(bench: Bench, rows: int, runs: int) -> list[Row]:
 
 
 def workers(bench: Bench, rows: int, runs: int) -> list[Row]:
-    """Measure one table that Haven splits by pages, and four that together have as many rows."""
-    one = bench.project("one", [table.NAME], "sweep")
+    """Measure four tables that together have as many rows as the one."""
     names = tuple(f"part_{number}" for number in range(PARTS))
     for number, name in enumerate(names):
         bench.execute(
@@ -66,28 +64,13 @@ def workers(bench: Bench, rows: int, runs: int) -> list[Row]:
         )
     four = bench.project("four", list(names), "sweep")
     union = " union all ".join(f"select {table.NAMES} from raw.{name}" for name in names)
-    counts = (1, 2, 4)
-    split = [baseline(bench), _two_pipes(bench), *(load(bench, one, count) for count in counts)]
     several = [
-        load(bench, four, count, relation=f"({union}) as parts", tables=names) for count in counts
+        load(bench, four, count, relation=f"({union}) as parts", tables=names)
+        for count in (1, 2, 4)
     ]
-    found = rows_of("workers", _compare(bench, split, rows, runs))
-    found += rows_of("workers.four", _compare(bench, [baseline(bench), *several], rows, runs))
+    found = rows_of("workers.four", _compare(bench, [baseline(bench), *several], rows, runs))
     bench.execute(bench.source, *(f"drop table {name}" for name in names))
     return found
-
-
-def _two_pipes(bench: Bench) -> Method:
-    """Return two pipes side by side, each with half of the pages. No key: it would have to wait for both."""
-
-    def pipes() -> list[Pipe]:
-        size = f"pg_relation_size('{table.NAME}') / current_setting('block_size')::int / 2"
-        ((pages,),) = bench.execute(bench.source, f"select {size}")
-        halves = (f"ctid < '({pages},0)'", f"ctid >= '({pages},0)'")
-        return [by_hand.without_key(bench, half) for half in halves]
-
-    name = "two psql pipes at once, half of the pages each; without the key"
-    return Method(name, pipes, by_hand.COPY, lambda: bench.prepare(table.ddl(by_hand.COPY)))
 
 
 def growth(bench: Bench, rows: int, runs: int) -> list[Row]:
@@ -98,8 +81,8 @@ def growth(bench: Bench, rows: int, runs: int) -> list[Row]:
     project = bench.project("growth", [table.NAME, small], "sweep")
     found = []
     for name, count in ((small, rows // 10), (table.NAME, rows)):
-        ours = (load(bench, project, n, relation=f"raw.{name}", tables=(name,)) for n in (1, 2))
-        results = _compare(bench, [baseline(bench, name), *ours], count, runs, name)
+        ours = load(bench, project, relation=f"raw.{name}", tables=(name,))
+        results = _compare(bench, [baseline(bench, name), ours], count, runs, name)
         for result in results:
             result.name += f", {count:,} rows"
         found += rows_of("growth", results, "speed", "engine speed", "CPU")
@@ -110,7 +93,7 @@ def growth(bench: Bench, rows: int, runs: int) -> list[Row]:
 def others(bench: Bench, rows: int, runs: int) -> list[Row]:
     """Measure every other loader that is installed, with its fast settings; the others are named."""
     project = bench.project("peers", [table.NAME], "sweep")
-    methods = [baseline(bench), load(bench, project), load(bench, project, 2)]
+    methods = [baseline(bench), load(bench, project)]
     for peer in peers.installed():
         methods += _peer(bench, peer, rows)
     missing = [peer.label for peer in peers.ALL if not peer.is_installed]

@@ -1,14 +1,12 @@
-"""What a worker does: one table, or one part of a huge one, again in new sessions when a connection breaks."""
+"""What a worker does: one table, again in new sessions when a connection breaks."""
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import psycopg2
-from psycopg2 import sql
 
 from runner.connect import as_haven_error, is_connection_error
 from runner.errors import DataError, HavenError
@@ -16,7 +14,6 @@ from runner.load.faults import Backoff, SnapshotLost
 from runner.load.outcome import LoadRequest, TableOutcome
 from runner.load.plan import TablePlan
 from runner.load.sessions import Pair, Pool, end_backend, wait_or_stop
-from runner.load.split import copy_part
 from runner.load.table import load_table
 
 
@@ -34,8 +31,8 @@ class Job:
     on_bytes: Callable[[str, int], None]
     on_retry: Callable[[str, str, float], None]
 
-    def load(self, plan: TablePlan, load_id: int, *, parts: int = 0) -> TableOutcome:
-        """Load one table, or make it of the `parts` that were copied; a failure becomes its outcome.
+    def load(self, plan: TablePlan, load_id: int) -> TableOutcome:
+        """Load one table; a failure becomes its outcome.
 
         Raises SnapshotLost or Stopped: the whole round is over.
         """
@@ -54,7 +51,6 @@ class Job:
                         target,
                         run_id=self.run_id,
                         load_id=load_id,
-                        parts=parts,
                         on_bytes=lambda count: self.on_bytes(plan.spec.label, count),
                     )
                 ]
@@ -65,28 +61,6 @@ class Job:
         except HavenError as error:
             return failure(plan, error, tries=backoff.tries, started=started)
         return replace(done[0], tries=backoff.tries, seconds=round(time.monotonic() - started, 3))
-
-    def copy_part(
-        self, plan: TablePlan, load_id: int, number: int, condition: sql.Composable
-    ) -> int:
-        """Copy one part of a huge table; return the tries it took. Raises HavenError, SnapshotLost or Stopped."""
-        backoff = Backoff(self.request.retries)
-
-        def work(pair: Pair) -> None:
-            with pair.source.cursor() as origin, pair.warehouse.cursor() as target:
-                copy_part(
-                    plan,
-                    origin,
-                    target,
-                    load_id=load_id,
-                    number=number,
-                    condition=condition,
-                    on_bytes=lambda count: self.on_bytes(plan.spec.label, count),
-                )
-            pair.warehouse.commit()
-
-        self._persist(plan, work, backoff)
-        return backoff.tries
 
     def _persist(self, plan: TablePlan, work: Callable[[Pair], None], backoff: Backoff) -> None:
         """Do `work` with this thread's sessions, anew as long as connections break and tries are left.
@@ -157,46 +131,3 @@ def failure(
         exit_code=error.exit_code,
         tries=tries,
     )
-
-
-@dataclass
-class SplitLoad:
-    """A huge table whose parts the workers take one by one; the last one to end makes the table of them."""
-
-    job: Job
-    plan: TablePlan
-    load_id: int
-    parts: list[sql.Composed]
-    started: float = field(default_factory=time.monotonic)
-    _left: int = field(init=False)
-    _retries: int = 0
-    _error: HavenError | None = None
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def __post_init__(self) -> None:
-        self._left = len(self.parts)
-
-    def copy(self, number: int) -> TableOutcome | None:
-        """Copy part `number`; return the table's outcome if it was the last, else None.
-
-        Raises SnapshotLost or Stopped: the whole round is over.
-        """
-        tries = 1
-        if self._error is None:  # once a part has failed, the others need not be moved
-            try:
-                tries = self.job.copy_part(self.plan, self.load_id, number, self.parts[number])
-            except HavenError as error:
-                self._error = error
-        with self._lock:
-            self._left -= 1
-            self._retries += tries - 1
-            if self._left:
-                return None
-        if self._error is not None:
-            return failure(self.plan, self._error, started=self.started)
-        outcome = self.job.load(self.plan, self.load_id, parts=len(self.parts))
-        return replace(
-            outcome,
-            tries=outcome.tries + self._retries,
-            seconds=round(time.monotonic() - self.started, 3),
-        )

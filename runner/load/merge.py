@@ -17,6 +17,8 @@ from runner.load.plan import TablePlan
 
 # A smaller table is sooner copied than hashed.
 HASHED_FROM_BYTES = 16 << 20
+# Below, no plan is a bad one, and without statistics PostgreSQL takes a temp table for about that many rows.
+ANALYZED_FROM_ROWS = 1_000
 # More keys than these are not named one by one: the rows of their buckets are read.
 MOST_NAMED = 10_000
 # Fewer deleted rows than that are nothing to stop for, however small the table is.
@@ -156,7 +158,8 @@ class _Merge:
 
     def _copy(self, query: sql.Composable, into: sql.Identifier, names: tuple[str, ...]) -> int:
         rows = copy_rows(self.source, query, self.warehouse, into, names, on_bytes=self.on_bytes)
-        self.warehouse.execute(sql.SQL("analyze {}").format(into))
+        if rows >= ANALYZED_FROM_ROWS:
+            self.warehouse.execute(sql.SQL("analyze {}").format(into))
         return rows
 
     def _upsert(self, stage: sql.Identifier) -> tuple[int, int]:

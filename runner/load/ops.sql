@@ -47,13 +47,20 @@ on ops.table_loads (source_name, table_name, finished_at);
 
 alter table ops.table_loads add column if not exists tries integer not null default 1;
 
--- Parts of a huge table that is being loaded for the first time, each committed with its rows.
-create table if not exists ops.load_parts (
-    load_id bigint not null,
-    part_number integer not null,
-    rows_copied bigint not null,
-    primary key (load_id, part_number)
-);
+-- Until 0.1 huge tables were loaded in parts; a run that was killed then may have left some.
+do $$
+declare
+    leftover regclass;
+begin
+    for leftover in
+        select pg_class.oid
+        from pg_catalog.pg_class
+        where relnamespace = 'ops'::regnamespace and relkind = 'r' and relname ~ '^load_([0-9]+|parts)$'
+    loop
+        execute format('drop table %s', leftover);
+    end loop;
+end
+$$;
 
 create table if not exists ops.circuit_breakers (
     source text primary key,
@@ -173,7 +180,6 @@ comment on column ops.runs.raw_schemas is 'What the run may write: nobody else d
 comment on column ops.runs.loading_from is
 'Loads of this run with ids from here on may still commit; null when it loads nothing any more.';
 comment on table ops.table_loads is 'One row per load of one table; an ok row commits together with its data.';
-comment on table ops.load_parts is 'Parts of first loads under way; empty when no load runs.';
 comment on table ops.circuit_breakers is 'Sources whose last runs could not reach them, and when they are tried again.';
 comment on table ops.watermarks is 'How far the source of each raw table has been read.';
 comment on column ops.watermarks.watermark is

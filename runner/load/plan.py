@@ -190,8 +190,6 @@ def plan_table(
             compared_whole = f"{spec.watermark} is {watermark_type} now, and the stored mark is not"
     if compared_whole is not None:
         mode, condition = "full", None
-    if spec.timeout not in seen.timeouts:
-        seen.timeouts[spec.timeout] = timeout(source, spec)
     return TablePlan(
         spec=spec,
         kind=found.kind,
@@ -205,7 +203,7 @@ def plan_table(
         drift=drift,
         rows_estimate=found.rows,
         size_bytes=found.size_bytes,
-        timeout_s=seen.timeouts[spec.timeout],
+        timeout_s=timeout(source, spec),
         kept_from=kept_from(warehouse, spec),
         probed=probed,
         compared_whole=compared_whole,

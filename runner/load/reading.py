@@ -24,6 +24,8 @@ _SIGNED_ZONE = re.compile(r"(utc|gmt)?\s*[+-]?\d", re.IGNORECASE)
 
 # PostgreSQL takes a bare number for seconds, and '[1]' too.
 _NO_UNIT = re.compile(r"[^a-z:]*|[-+.\d]+e[-+\d]+", re.IGNORECASE)
+# Thousands of tables say the same few, and each is a question to the server.
+_LENGTHS: dict[str, float] = {}
 # Rows written since the snapshot are invisible to it, so a table that was filled anew looks empty. What this session
 # has locked is what its query reads, and nobody can rewrite that any more. pg_class is as old as the snapshot; the
 # functions know the file and the name of today. What the snapshot does not know at all is new beneath a view, or a
@@ -219,6 +221,8 @@ def timeout(source: PgCursor, spec: TableSpec) -> float:
 
 def length_in_seconds(source: PgCursor, where: str, value: str) -> float:
     """Return a length of time in seconds. Raises ConfigError if it is none, or has no unit."""
+    if value in _LENGTHS:
+        return _LENGTHS[value]
     if _NO_UNIT.fullmatch(value.strip()) and re.search("[1-9]", value):
         raise ConfigError(f"{where} is {value!r}: say of what, such as '{value.strip()} minutes'")
     _checked(source, where, value, "interval")
@@ -231,7 +235,7 @@ def length_in_seconds(source: PgCursor, where: str, value: str) -> float:
     row = source.fetchone()
     if row is None:
         raise ConfigError(f"{where} is {value!r}; it must be a finite time from 0 on")
-    return float(row[0])
+    return _LENGTHS.setdefault(value, float(row[0]))
 
 
 def _check_timezone(source: PgCursor, spec: TableSpec, zone: str) -> None:

@@ -17,13 +17,12 @@ from runner.contract import Contract
 from runner.errors import HavenError
 from runner.load.breaker import Breaker
 from runner.load.faults import SnapshotLost
-from runner.load.jobs import Job, SplitLoad
+from runner.load.jobs import Job
 from runner.load.marks import read_marks
 from runner.load.outcome import LoadRequest, TableOutcome
 from runner.load.plan import TablePlan, not_planned, plan_all
 from runner.load.sessions import Pair, Pool, set_lock_timeout
-from runner.load.split import create_hidden, drop_leftovers, page_ranges
-from runner.load.state import RunRecord, next_load_id
+from runner.load.state import RunRecord, next_load_ids
 from runner.load.table import record
 from runner.settings import Connection
 
@@ -100,10 +99,8 @@ class Round:
         )
         with closing(pool), ThreadPoolExecutor(max_workers=self.request.workers) as workers:
             try:
-                futures = self._submit(workers, job, plans, control, keeper)
-                for future in as_completed(futures):
-                    if (done := future.result()) is not None:
-                        self._done(done)
+                for future in as_completed(self._submit(workers, job, plans, control)):
+                    self._done(future.result())
             except BaseException:
                 workers.shutdown(wait=False, cancel_futures=True)
                 pool.stop()
@@ -119,7 +116,6 @@ class Round:
         self.listener.on_loaded(snapshot, list(self.outcomes.values()))
 
     def _finish(self, control: PgConnection) -> None:
-        drop_leftovers(control, self.run.run_id)
         self._record_failures(control)
         Breaker(control, self.source.place).succeeded()
 
@@ -135,7 +131,6 @@ class Round:
                 keeper.autocommit = True
                 marks = read_marks(keeper, control, self.contract.tables)
                 snapshot = _export_snapshot(keeper)
-                drop_leftovers(control, self.run.run_id)
                 plans, failures = plan_all(self.contract, keeper, control, self.request, marks)
                 _create_schemas(control, {plan.spec.raw_schema for plan in plans})
                 return snapshot, plans, failures
@@ -156,24 +151,15 @@ class Round:
         job: Job,
         plans: Sequence[TablePlan],
         control: PgConnection,
-        keeper: PgConnection,
-    ) -> list[Future[TableOutcome | None]]:
-        """Hand out the tables, largest first, a huge one in parts."""
-        futures: list[Future[TableOutcome | None]] = []
-        for plan in sorted(plans, key=lambda plan: -plan.size_bytes):
-            with control, control.cursor() as target:
-                load_id = next_load_id(target)
-            parts = []
-            if self.request.workers > 1:
-                with keeper.cursor() as origin:
-                    parts = page_ranges(origin, plan)
-            if parts:
-                create_hidden(control, plan, load_id, self.run.run_id)
-                split = SplitLoad(job, plan, load_id, parts)
-                futures += [workers.submit(split.copy, number) for number in range(len(parts))]
-            else:
-                futures.append(workers.submit(job.load, plan, load_id))
-        return futures
+    ) -> list[Future[TableOutcome]]:
+        """Hand out the tables, largest first."""
+        with control, control.cursor() as target:
+            load_ids = next_load_ids(target, len(plans))
+        largest_first = sorted(plans, key=lambda plan: -plan.size_bytes)
+        return [
+            workers.submit(job.load, plan, load_id)
+            for plan, load_id in zip(largest_first, load_ids, strict=True)
+        ]
 
     def _done(self, outcome: TableOutcome) -> None:
         earlier = self.outcomes.get(outcome.table)
@@ -199,10 +185,9 @@ class Round:
     def _record_failures(self, control: PgConnection) -> None:
         specs = {spec.label: spec for spec in self.contract.tables}
         with control, control.cursor() as cursor:
-            for outcome in self.outcomes.values():
-                if outcome.error and outcome.table in specs:
-                    load_id = next_load_id(cursor)
-                    record(specs[outcome.table], cursor, outcome, self.run.run_id, load_id)
+            failed = [o for o in self.outcomes.values() if o.error and o.table in specs]
+            for outcome, load_id in zip(failed, next_load_ids(cursor, len(failed)), strict=True):
+                record(specs[outcome.table], cursor, outcome, self.run.run_id, load_id)
 
 
 def _create_schemas(warehouse: PgConnection, names: set[str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import psycopg2.errors
 from psycopg2.extensions import cursor as PgCursor
@@ -27,7 +27,6 @@ class Seen:
     noted: Mapping[Name, Mapping[str, str]]
     identities: Mapping[Name, Identity]
     unknown_types: frozenset[str]
-    timeouts: dict[str, float] = field(default_factory=dict)
 
 
 def look(source: PgCursor, warehouse: PgCursor, specs: Sequence[TableSpec]) -> Seen:

@@ -78,10 +78,10 @@ def _lock(session: PgConnection, name: str, what: str) -> None:
     raise LockedError(f"{what} is being loaded by {holder}: wait for it, then try again")
 
 
-def next_load_id(cursor: PgCursor) -> int:
-    """Return a new load id; ids grow, so a table's newer load has the higher one."""
-    cursor.execute("select nextval('ops.load_id_seq')")
-    return int(cursor.fetchone()[0])  # type: ignore[index]
+def next_load_ids(cursor: PgCursor, count: int = 1) -> list[int]:
+    """Return new load ids; they grow, so a table's newer load has the higher one."""
+    cursor.execute("select nextval('ops.load_id_seq') from generate_series(1, %s)", (count,))
+    return [load_id for (load_id,) in cursor.fetchall()]
 
 
 def note_removed_files(session: PgConnection, run_id: str, count: int) -> None:

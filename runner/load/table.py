@@ -24,7 +24,6 @@ from runner.load.merge import check_key_holds, merge
 from runner.load.outcome import TableOutcome
 from runner.load.plan import TablePlan
 from runner.load.reading import bare, hold
-from runner.load.split import take_over
 from runner.load.state import check_still_ours
 
 # Sorting a key in memory; what the server grants already stays, if that is more. Unit: kB.
@@ -41,12 +40,9 @@ def load_table(
     *,
     run_id: str,
     load_id: int,
-    parts: int = 0,
     on_bytes: Callable[[int], None] = lambda count: None,
 ) -> TableOutcome:
     """Carry out `plan` and return its counts.
-
-    `parts` is how many parts of a first load are in its hidden table already (0: it is not split).
 
     Raises psycopg2.Error, DataError or LockedError; the caller rolls back.
     """
@@ -55,7 +51,7 @@ def load_table(
         log.info(f"  {plan.spec.label}: {plan.note}", table=plan.spec.label)
     hold(source, plan.spec)
     if plan.mode == "first":
-        read = _first(plan, source, warehouse, load_id, parts, on_bytes)
+        read = _first(plan, source, warehouse, load_id, on_bytes)
         inserted, updated, deleted = read, 0, 0
     else:
         if plan.drift.rebuilt:
@@ -101,21 +97,15 @@ def _first(
     source: PgCursor,
     warehouse: PgCursor,
     load_id: int,
-    parts: int,
     on_bytes: Callable[[int], None],
 ) -> int:
     """Make the raw table and fill it; return the rows read.
 
     All that is not the source's comes after the rows, which is faster.
     """
-    if parts:
-        read = take_over(plan, warehouse, load_id, parts)
-    else:
-        warehouse.execute(statements.create_raw(plan.raw, plan.columns, plan.key))
-        query = statements.select_source(plan.source, plan.columns)
-        read = copy_rows(
-            source, query, warehouse, plan.raw, plan.names, freeze=True, on_bytes=on_bytes
-        )
+    warehouse.execute(statements.create_raw(plan.raw, plan.columns, plan.key))
+    query = statements.select_source(plan.source, plan.columns)
+    read = copy_rows(source, query, warehouse, plan.raw, plan.names, freeze=True, on_bytes=on_bytes)
     check_key_holds(plan, warehouse, plan.raw)
     warehouse.execute(_MORE_MEMORY)
     for statement in statements.finish_raw(plan.raw, plan.key, load_id):

@@ -22,7 +22,7 @@ from runner.load.merge import check_key_holds
 from runner.load.merge_statements import upsert
 from runner.load.outcome import LoadRequest, TableOutcome
 from runner.load.plan import TablePlan, plan_table
-from runner.load.state import check_still_ours, next_load_id
+from runner.load.state import check_still_ours, next_load_ids
 from runner.load.table import record
 from runner.reconcile import statements
 from runner.reconcile.compare import key_lists, keys_condition
@@ -62,7 +62,7 @@ def repair_table(
             plan = plan_table(origin, target, spec, LoadRequest())
             if plan.drift.widened or plan.drift.renamed or plan.drift.key is not None:
                 raise DataError(f"{spec.label}: its columns or its key changed: {whole}")
-            load_id = next_load_id(target)
+            (load_id,) = next_load_ids(target)
             read, inserted, updated, deleted = _repair(plan, found, origin, target, load_id)
             outcome = TableOutcome(
                 table=spec.label,

@@ -18,9 +18,7 @@ SEED = 20261121
 # Where a load is most likely to leave a half behind; a point's name begins with these words.
 POINTS = {
     "first": (
-        "before warehouse: comment on table",
-        "before warehouse: insert into ops.load_parts",
-        "before warehouse: with gone as",
+        "before warehouse: create table",
         "before warehouse: alter table",
         'in the middle of warehouse: copy "raw_shop"',
     ),

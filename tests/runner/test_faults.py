@@ -34,7 +34,6 @@ from runner.dbt import run_dbt
 from runner.embedded.place import account
 from runner.embedded.server import free_port
 from runner.errors import HavenError, LockedError, UnreachableError
-from runner.load import split
 from runner.load.engine import load_tables
 from runner.load.faults import Backoff
 from runner.load.outcome import LoadRequest, TableOutcome
@@ -433,35 +432,6 @@ def test_only_the_table_whose_session_was_ended_is_loaded_again(shop: Shop, side
     assert len(shop.retried) == 1
     assert shop.retried[0].startswith("shop.item: the connection broke: ")
     shop.check_equal("big", "item", "bag")
-
-
-@pytest.mark.parametrize("fault", ["worker", "restart"])
-def test_a_huge_table_in_parts_gets_over_it_too(
-    shop: Shop, servers: Servers, fault: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(split, "SPLIT_BYTES", 1 << 20)
-    monkeypatch.setattr(split, "PART_BYTES", 1 << 19)
-
-    def fail() -> None:
-        if fault == "restart":
-            servers.restart("source")
-            return
-        query = (
-            "select pg_terminate_backend(pid, 5000) from pg_stat_activity where application_name = %s "
-            "order by backend_start limit 1"
-        )
-        assert shop.ask("warehouse", query, f"haven load {shop.run_id} shop.big") == [(True,)]
-
-    done = shop.load(full("big"), full("bag"), on_bytes=once("big", fail), workers=2)
-    assert [outcome.error for outcome in done.values()] == [None, None]
-    if fault == "worker":
-        assert done["big"].tries == 2
-    assert shop.retried
-    assert shop.run_status() == "ok"
-    shop.check_equal("big", "bag")
-    left = "select relname::text from pg_class where relname ~ '^load_[0-9]+$'"
-    assert shop.ask("warehouse", left) == []
-    assert shop.ask("warehouse", "select * from ops.load_parts") == []
 
 
 def test_a_backend_that_hangs_is_cut_off_by_the_tables_timeout(shop: Shop) -> None:

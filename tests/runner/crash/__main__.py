@@ -29,7 +29,7 @@ THREE = ("sale", "visit", "note")
 
 
 def exhaustive(bench: Bench) -> Iterable[Result]:
-    """Kill a first load (its biggest table split) and an incremental one of three tables at every point they have.
+    """Kill a first load and an incremental one of three tables at every point they have.
 
     The incremental one has a table that fails, too: recording that is a few points more.
     """

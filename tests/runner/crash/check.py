@@ -178,8 +178,6 @@ _LEFTOVERS = {
     ),
 }
 _OPS_LEFTOVERS = {
-    "hidden tables": "select count(*) from pg_class where relkind = 'r' and relname ~ '^load_[0-9]+$'",
-    "parts": "select count(*) from ops.load_parts",
     "runs that never ended": "select count(*) from ops.runs where status = 'running'",
 }
 

@@ -18,15 +18,13 @@ from crash.shop import TABLES
 from runner.connect import connect
 from runner.contract import Contract, TableSpec
 from runner.errors import HavenError
-from runner.load import engine, split, table
+from runner.load import engine, table
 from runner.load.outcome import LoadRequest
 from runner.load.plan import TablePlan
 from runner.load.round import Listener
 from runner.load.state import recorded_run
 from runner.settings import Connection
 
-# So small that the biggest of the small tables is split.
-SPLIT_BYTES, PART_BYTES = 128 << 10, 128 << 10
 # A table of the contract that the source does not have: its failure is recorded at the end.
 GONE = TableSpec("shop", "gone", "raw_shop", "gone", "public", "gone", file="crash")
 RETRY = "retry: "
@@ -63,7 +61,6 @@ class Orders:
 
 def load(orders: Orders) -> int:
     """Load; return the exit code that `haven load` would have. Raises HavenError."""
-    split.SPLIT_BYTES, split.PART_BYTES = SPLIT_BYTES, PART_BYTES
     specs = tuple(TABLES[name] for name in orders.tables) + ((GONE,) if orders.with_gone else ())
     request = LoadRequest(**orders.request)
 
