@@ -7,7 +7,6 @@ from pathlib import Path
 from benchmarks import by_hand, peers, table
 from benchmarks.by_hand import baseline
 from benchmarks.cluster import Bench
-from benchmarks.measure import Pipe
 from benchmarks.peers import Job, Peer
 from benchmarks.results import Row
 from benchmarks.trials import Method, Result, clean, compare, one_trial, rows_of, say
@@ -31,7 +30,9 @@ def load(
 def bulk(bench: Bench, rows: int, runs: int) -> list[Row]:
     """Measure first loads; then reloads of a raw table that is there with its key: emptied before, or equal."""
     project = bench.project("bulk", [table.NAME], "sweep")
-    results = _compare(bench, [baseline(bench), load(bench, project), *by_hand.bulk(bench, rows)], rows, runs)
+    results = _compare(
+        bench, [baseline(bench), load(bench, project), *by_hand.bulk(bench, rows)], rows, runs
+    )
     reloads = []
     clean(bench)
     bench.measured(bench.haven(project))

@@ -18,7 +18,7 @@ from runner.load.drift import Drift, find_drift, fitted, renamed_raw
 from runner.load.identity import Identity, check_origin, identity_of
 from runner.load.marks import MARK_TYPES, TIME_TYPES, Probed
 from runner.load.outcome import LoadRequest, Mode, TableOutcome
-from runner.load.reading import kept_from, reading, stored_watermark, timeout
+from runner.load.reading import kept_from, reading, timeout
 from runner.load.seen import Seen, look, supported
 from runner.load.suppression import suppressed
 
@@ -181,12 +181,13 @@ def plan_table(
     drift = replace(
         find_drift(spec, columns, key, raw, noted, is_rebuilding=request.rebuild), renamed=renamed
     )
-    stored, is_of_other_type = stored_watermark(warehouse, spec, watermark_type if raw else None)
+    mark, is_of_type = seen.marks.get(spec.label, (None, True)) if raw else (None, True)
+    stored = mark if is_of_type else None
     mode, condition = reading(source, spec, request, raw, stored, watermark_type, probed)
     compared_whole = None
     if raw is not None and watermark_type is not None and not request.full:
         compared_whole = _doubt(drift, before, now)
-        if is_of_other_type:
+        if mark is not None and not is_of_type:
             compared_whole = f"{spec.watermark} is {watermark_type} now, and the stored mark is not"
     if compared_whole is not None:
         mode, condition = "full", None

@@ -12,7 +12,7 @@ from psycopg2.extensions import cursor as PgCursor
 from runner.catalog import Table
 from runner.contract import DEFAULT_LOOKBACK, TableSpec
 from runner.errors import ConfigError, DataError
-from runner.load.marks import TIME_TYPES, Probed, stored_marks
+from runner.load.marks import TIME_TYPES, Probed
 from runner.load.outcome import LoadRequest, Mode
 
 # A statement's timeout is a 32-bit number of milliseconds.
@@ -87,16 +87,6 @@ def kept_from(warehouse: PgCursor, spec: TableSpec) -> str | None:
     )
     row = warehouse.fetchone()
     return row[0] if row else None
-
-
-def stored_watermark(
-    warehouse: PgCursor, spec: TableSpec, kind: str | None
-) -> tuple[str | None, bool]:
-    """Return the mark as text, None without one of that column and type; and whether there is one of another type."""
-    found = stored_marks(warehouse, [spec], [bare(kind)]) if kind else []
-    for _, mark, _, is_of_type in found:
-        return mark if is_of_type else None, mark is not None and not is_of_type
-    return None, False
 
 
 def bare(kind: str) -> str:

@@ -12,12 +12,15 @@ from runner.catalog import Column, Name, Table, read_tables
 from runner.contract import TableSpec
 from runner.load.drift import noted_changes
 from runner.load.identity import Identity, Origin, noted_identities, read_origin
+from runner.load.marks import stored_marks
+from runner.load.reading import bare
 
 
 @dataclass(frozen=True)
 class Seen:
     """What both catalogs and ops say of all tables at once, by schema and name there.
 
+    `marks`: the stored watermark of a table's label, and whether it is of the type that the column has now.
     `unknown_types` are the built-in types that the warehouse lacks.
     """
 
@@ -26,12 +29,20 @@ class Seen:
     raw: Mapping[Name, Table]
     noted: Mapping[Name, Mapping[str, str]]
     identities: Mapping[Name, Identity]
+    marks: Mapping[str, tuple[str | None, bool]]
     unknown_types: frozenset[str]
 
 
 def look(source: PgCursor, warehouse: PgCursor, specs: Sequence[TableSpec]) -> Seen:
     """Read catalogs and ops, in a number of queries that does not depend on the number of tables."""
     found = read_tables(source, [(s.source_schema, s.source_table) for s in specs])
+    kinds = {
+        spec: bare(table.type_of(spec.watermark))
+        for spec in specs
+        if (table := found.get((spec.source_schema, spec.source_table)))
+        and spec.watermark in table.names
+    }
+    marked = list(kinds)
     types = {c.raw_type.removesuffix("[]") for t in found.values() for c in t.columns}
     return Seen(
         origin=read_origin(source),
@@ -39,6 +50,10 @@ def look(source: PgCursor, warehouse: PgCursor, specs: Sequence[TableSpec]) -> S
         raw=read_tables(warehouse, [(s.raw_schema, s.raw_table) for s in specs]),
         noted=noted_changes(warehouse),
         identities=noted_identities(warehouse, specs),
+        marks={
+            marked[number].label: (mark, is_of_type)
+            for number, mark, _, is_of_type in stored_marks(warehouse, marked, list(kinds.values()))
+        },
         unknown_types=_unknown(warehouse, types),
     )
 

@@ -141,16 +141,6 @@ class Pool:
         reader = connect(self._source, application_name=self._name)
         try:
             reader.set_session(isolation_level=ISOLATION_LEVEL_REPEATABLE_READ, readonly=True)
-            with reader.cursor() as cursor:
-                try:
-                    cursor.execute("set transaction snapshot %s", (self._snapshot,))
-                except psycopg2.Error as error:
-                    raise SnapshotLost(
-                        UnreachableError(
-                            f"the source's snapshot is gone: {' '.join(str(error).split())}",
-                            is_transient=True,
-                        )
-                    ) from error
             writer = connect(self._warehouse, application_name=self._name)
         except BaseException:
             reader.close()
@@ -160,7 +150,19 @@ class Pool:
         return pair
 
     def _prepare(self, pair: Pair, label: str, timeout_s: float) -> None:
-        """Name the sessions after their work, and bound what each statement may take on the server."""
+        """Begin in the run's snapshot, name the sessions after their work, and bound each statement's time."""
+        # The locks of the table before go: its owner need not wait for the others' loads.
+        pair.source.rollback()
+        with pair.source.cursor() as cursor:
+            try:
+                cursor.execute("set transaction snapshot %s", (self._snapshot,))
+            except psycopg2.Error as error:
+                raise SnapshotLost(
+                    UnreachableError(
+                        f"the source's snapshot is gone: {' '.join(str(error).split())}",
+                        is_transient=True,
+                    )
+                ) from error
         for session in (pair.source, pair.warehouse):
             with session.cursor() as cursor:
                 cursor.execute(

@@ -385,6 +385,17 @@ def test_preparing_the_state_twice_at_once_is_safe(shop: Project) -> None:
         assert rows(two, "select count(*) from ops.runs") == [(0,)]
 
 
+def test_what_an_older_version_left_in_ops_is_dropped(shop: Project) -> None:
+    with closing(connect(shop.warehouse)) as session:
+        rows(
+            session,
+            "create schema ops; create table ops.load_parts (load_id bigint); create table ops.load_17 (id bigint)",
+        )
+        prepare(session)
+        left = "select relname::text from pg_class where relname ~ '^load_' and relkind = 'r'"
+        assert rows(session, left) == []
+
+
 def test_env_lets_plain_clients_connect(shop: Project) -> None:
     script = shop.haven("env").out
     assert f"export PGDATABASE={shop.warehouse.dbname}" in script

@@ -225,6 +225,19 @@ def test_the_wait_doubles_up_to_a_bound_and_is_never_the_same() -> None:
         assert len(set(column)) > 40
 
 
+def test_a_tables_lock_ends_with_its_load(shop: Shop) -> None:
+    """Its owner may change it while others are read, and the locks of thousands are never held at once."""
+    held: list[list[tuple[Any, ...]]] = []
+    query = "select relation::regclass::text from pg_locks where relation in ('big'::regclass, 'item'::regclass)"
+    done = shop.load(
+        full("big"),
+        full("item"),
+        on_bytes=once("item", lambda: held.append(shop.ask("source", query))),
+    )
+    assert [outcome.error for outcome in done.values()] == [None, None]
+    assert held == [[("item",)]]
+
+
 def test_what_no_retry_mends_is_tried_once(shop: Shop) -> None:
     shop.ask("source", "create view wrong as select 1 / (id - 7) as id, body from item")
     shop.load(full("item"))
