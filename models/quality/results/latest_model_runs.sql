@@ -15,7 +15,9 @@ ranked as (
             partition by node_id
             order by recorded_at desc, invocation_id desc
         ) as newness,
-        max(finished_at) filter (where status = 'success') over (partition by node_id) as last_built_at
+        max(finished_at) filter (where status = 'success')
+            over (partition by node_id)
+            as last_built_at
     from node_results
 
 ),

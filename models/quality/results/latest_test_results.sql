@@ -8,17 +8,20 @@ node_results as (
 ),
 
 -- The newest run has a row for every test that is still in the project.
-newest_run as (
+dated as (
 
     select
-        node_id
+        node_id,
+        recorded_at,
+        max(recorded_at) filter (where kind = 'data test') over () as newest_at
     from node_results
-    where
-        recorded_at = (
-            select max(recorded_at)
-            from node_results
-            where kind = 'data test'
-        )
+
+),
+
+newest_run as (
+
+    select node_id from dated
+    where recorded_at = newest_at
 
 ),
 
@@ -30,7 +33,9 @@ ranked as (
             partition by node_id
             order by status = 'not_run', recorded_at desc, invocation_id desc
         ) as newness,
-        max(recorded_at) filter (where status in ('pass', 'warn')) over (partition by node_id) as last_held_at
+        max(recorded_at) filter (where status in ('pass', 'warn'))
+            over (partition by node_id)
+            as last_held_at
     from node_results
     where
         kind <> 'data test'
