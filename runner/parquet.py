@@ -23,7 +23,7 @@ from runner.catalog import Column, read_table
 from runner.errors import ConfigError, DataError
 
 # Keys of config.meta that make a model exportable; each holds `entity` and `as_of`, names of columns.
-_KINDS = ("feature_table", "label_table", "training_set")
+FEATURE_KEYS = ("feature_table", "label_table", "training_set")
 # Rows per batch, and per row group of the file.
 _BATCH_ROWS = 16_384
 _MOST_DIGITS_128 = 38
@@ -65,7 +65,7 @@ def find_tables(manifest: Mapping[str, Any], wanted: Sequence[str]) -> tuple[Exp
     found = {}
     for node in manifest["nodes"].values():
         name, meta = node["name"], node["config"].get("meta", {})
-        for kind in _KINDS if node["resource_type"] == "model" else ():
+        for kind in FEATURE_KEYS if node["resource_type"] == "model" else ():
             if kind not in meta:
                 continue
             if missing := [key for key in ("entity", "as_of") if key not in meta[kind]]:
@@ -76,7 +76,7 @@ def find_tables(manifest: Mapping[str, Any], wanted: Sequence[str]) -> tuple[Exp
             found[name] = ExportTable(name, node["schema"], node["alias"], entity, as_of, told)
     if not found:
         raise ConfigError(
-            f"the project has no model to export: give one config.meta.{_KINDS[0]} with entity and as_of"
+            f"the project has no model to export: give one config.meta.{FEATURE_KEYS[0]} with entity and as_of"
         )
     if unknown := sorted(set(wanted) - set(found)):
         raise ConfigError(

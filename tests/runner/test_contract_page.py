@@ -11,7 +11,7 @@ import yaml
 from conftest import ROOT
 
 from runner.contract import KEYS
-from runner.features.tables import KINDS
+from runner.parquet import FEATURE_KEYS
 
 # How Python, Jinja and a seed's description name a key: meta["x"], meta.get('x', …), meta_get('x'), 'x' in meta,
 # meta.x, or a get on what column_meta(…) and get('meta', {}) return.
@@ -61,7 +61,7 @@ def metas(entry: object) -> Iterator[dict[str, object]]:
 def test_the_page_lists_what_the_code_reads_and_nothing_else() -> None:
     code = {key for path in sources() for key in read_by_the_code(path.read_text("utf-8"))}
     page = listed()
-    assert {key for key in page if "." not in key} == code | set(KINDS)
+    assert {key for key in page if "." not in key} == code | set(FEATURE_KEYS)
     assert {key.removeprefix("load.") for key in page if key.startswith("load.")} == set(KEYS)
 
 
