@@ -12,10 +12,9 @@ from psycopg2 import sql
 from psycopg2.extensions import connection as PgConnection
 from psycopg2.extensions import cursor as PgCursor
 
-from runner.access.owner import as_owner
 from runner.connect import connect, explained
 from runner.errors import LockedError
-from runner.load.state import LOCK_SPACE
+from runner.ops import LOCK_SPACE, as_owner
 from runner.settings import Settings
 
 # How the claim refuses, in dbt's output.

@@ -9,7 +9,7 @@
 {% endmacro %}
 
 {% macro create_node_results() %}
-    {#- `haven load` makes the table in ops, where dbt may make none (runner/load/ops.sql, runner/access/roles.sql). A
+    {#- `haven load` makes the table in ops, where dbt may make none (runner/ops/migrations, runner/access/roles.sql). A
         developer's own is made here, and any that lacks a column; never a schema: ops is the loader's. -#}
     {% set table = node_results() %}
     {% set missing = _missing_columns(table) if table else [] %}

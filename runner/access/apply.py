@@ -9,7 +9,7 @@ from importlib import resources
 import psycopg2.errors
 from psycopg2.extensions import connection as PgConnection
 
-from runner.load.state import LOCK_SPACE
+from runner.ops import LOCK_SPACE
 
 # Of the advisory locks that Haven takes: two runs of roles.sql would meet in the catalog.
 _ACCESS_LOCK = 1

@@ -4,7 +4,7 @@ Results come from these files and never from log text, which is meant for people
 versions. Only the parts Haven uses are kept, in frozen dataclasses.
 """
 
-from runner.artifacts.manifest import Manifest, Node, load_manifest
+from runner.artifacts.nodes import Manifest, Node, load_manifest
 from runner.artifacts.results import (
     NodeResult,
     RunResults,

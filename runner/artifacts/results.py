@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.artifacts.files import read_artifact, unknown_shape
-from runner.artifacts.manifest import Manifest, Node
+from runner.artifacts.nodes import Manifest, Node
 from runner.errors import ConfigError
 
 # Commands whose run_results.json says how data was built or tested. `compile` and `docs generate`

@@ -54,7 +54,7 @@ class BuildOutcome:
 
 
 @dataclass(frozen=True)
-class BuildWishes:
+class BuildRequest:
     """What of dbt's options the caller chose."""
 
     select: tuple[str, ...] = ()
@@ -62,7 +62,7 @@ class BuildWishes:
     full_refresh: bool = False
 
 
-def build(settings: Settings, wishes: BuildWishes, *, claim: BuildClaim) -> BuildOutcome:
+def build(settings: Settings, request: BuildRequest, *, claim: BuildClaim) -> BuildOutcome:
     """Run source freshness and `dbt build`, but no unit tests; return what the artifacts say.
 
     These carry the claim's run id. What a broken connection made fail is run again, when the warehouse answers.
@@ -79,9 +79,9 @@ def build(settings: Settings, wishes: BuildWishes, *, claim: BuildClaim) -> Buil
     log.info(f"dbt checks source freshness, builds and tests (all its output: {shown})")
     # They depend on no data: `dbt build` runs them where models are edited, and in CI.
     args = ["build", "--exclude-resource-type", "unit_test"]
-    for flag, names in (("--select", wishes.select), ("--exclude", wishes.exclude)):
+    for flag, names in (("--select", request.select), ("--exclude", request.exclude)):
         args += [flag, *names] if names else []
-    if wishes.full_refresh:
+    if request.full_refresh:
         args.append("--full-refresh")
     problems = []
     with logged.open("w", encoding="utf-8") as out, _Follower(out.write) as follower:

@@ -16,10 +16,10 @@ from runner.commands.load import new_run_id
 from runner.connect import connect
 from runner.contract import raw_schemas, read_contract
 from runner.errors import UnreachableError
-from runner.load.state import note_removed_files, recorded_run
 from runner.load.suppression import folds_case
 from runner.manifest import read_manifest
 from runner.operation import call_macro
+from runner.ops import note_removed_files, recorded_run
 from runner.personal_data import personal_kinds
 from runner.settings import Connection, Settings, load_settings
 

@@ -24,8 +24,8 @@ from runner.errors import ConfigError
 from runner.load.engine import load_tables, plan_tables
 from runner.load.outcome import LoadRequest, TableOutcome
 from runner.load.plan import TablePlan
-from runner.load.state import RunRecord, recorded_run
 from runner.manifest import read_manifest
+from runner.ops import RunRecord, recorded_run
 from runner.settings import Settings, load_settings
 
 RETRY_NOW = "Try a source that could not be reached lately, without the wait."

@@ -16,9 +16,9 @@ from rich.table import Table
 
 from runner import log
 from runner.commands.console import wide_console
+from runner.load.attempt import Listener
 from runner.load.outcome import TableOutcome
 from runner.load.plan import TablePlan
-from runner.load.round import Listener
 
 # From here on planning takes long enough to say so.
 MANY_TABLES = 100

@@ -18,11 +18,11 @@ from runner.commands.load import new_run_id
 from runner.connect import as_haven_error
 from runner.contract import Contract, TableSpec, raw_schemas, read_contract
 from runner.errors import HavenError
-from runner.load.state import recorded_run
 from runner.manifest import read_manifest
-from runner.reconcile.engine import NAMED_LIMIT, REPAIR_LIMIT, Wishes, reconcile_tables
-from runner.reconcile.outcome import Difference, Reconciliation
+from runner.ops import recorded_run
+from runner.reconcile.reconciliation import Difference, Reconciliation
 from runner.reconcile.repair import repair_table
+from runner.reconcile.tables import NAMED_LIMIT, REPAIR_LIMIT, ReconcileRequest, reconcile_tables
 from runner.settings import Connection, load_settings
 
 SHOWN_KEYS = 5
@@ -50,14 +50,14 @@ def reconcile(
     contract = read_contract(manifest, settings.project_dir).select(tables or [])
     source, warehouse = settings.connection("source"), settings.connection("warehouse")
     run_id = new_run_id()
-    wishes = Wishes(
+    request = ReconcileRequest(
         limit=REPAIR_LIMIT if repair else NAMED_LIMIT, with_values=show_values, workers=workers
     )
 
     def compare() -> list[Reconciliation]:
         log.info(f"comparing {len(contract.tables)} tables (run {run_id})", run_id=run_id)
         return reconcile_tables(
-            contract, source, warehouse, wishes, run_id=run_id, on_done=say_done
+            contract, source, warehouse, request, run_id=run_id, on_done=say_done
         )
 
     # Reading needs no lock: only a repair must not meet a load.
@@ -69,7 +69,7 @@ def reconcile(
             command="reconcile",
             raw_schemas=raw_schemas(manifest),
         ) as record:
-            results = _repaired(contract, compare(), source, warehouse, wishes, run_id)
+            results = _repaired(contract, compare(), source, warehouse, request, run_id)
             record.is_ok = exit_code(results) == 0
             record.summary = {"reconciliations": [brief(result) for result in results]}
     else:
@@ -91,7 +91,7 @@ def _repaired(
     results: Sequence[Reconciliation],
     source: Connection,
     warehouse: Connection,
-    wishes: Wishes,
+    request: ReconcileRequest,
     run_id: str,
 ) -> list[Reconciliation]:
     """Repair what differs and compare those tables again."""
@@ -99,7 +99,9 @@ def _repaired(
     done = []
     for result in results:
         if result.error is None and result.total + result.pending:
-            done.append(_repair_one(specs[result.table], result, source, warehouse, wishes, run_id))
+            done.append(
+                _repair_one(specs[result.table], result, source, warehouse, request, run_id)
+            )
         else:
             done.append(result)
     return done
@@ -110,7 +112,7 @@ def _repair_one(
     found: Reconciliation,
     source: Connection,
     warehouse: Connection,
-    wishes: Wishes,
+    request: ReconcileRequest,
     run_id: str,
 ) -> Reconciliation:
     try:
@@ -119,7 +121,7 @@ def _repair_one(
         reason = as_haven_error(error) if isinstance(error, psycopg2.Error) else error
         return replace(found, error=str(reason), error_code=reason.exit_code)
     log.info(f"  {spec.label}: {outcome.rows_moved:,} rows repaired", run_id=run_id)
-    (after,) = reconcile_tables(Contract((spec,), ()), source, warehouse, wishes, run_id=run_id)
+    (after,) = reconcile_tables(Contract((spec,), ()), source, warehouse, request, run_id=run_id)
     return replace(after, repaired_rows=outcome.rows_moved)
 
 

@@ -11,9 +11,9 @@ import typer
 from runner.build_claim import claimed_build
 from runner.commands.load import new_run_id
 from runner.contract import raw_schemas, retention_column
-from runner.load.state import recorded_run
 from runner.manifest import read_manifest
 from runner.operation import call_macro
+from runner.ops import recorded_run
 from runner.settings import load_settings
 
 

@@ -18,7 +18,7 @@ from runner import log
 from runner.artifacts import NodeResult, load_manifest
 from runner.artifacts.summary import read_summary, this_process, write_summary
 from runner.build_claim import claimed_build
-from runner.commands.build import BAD, BuildOutcome, BuildWishes, build
+from runner.commands.build import BAD, BuildOutcome, BuildRequest, build
 from runner.commands.load import RETRY_NOW, load_project, load_request, new_run_id
 from runner.commands.load_display import exit_code, say_retry, show_outcomes
 from runner.commands.reconcile import brief, explain, remarks, say_done
@@ -26,11 +26,11 @@ from runner.commands.reconcile import exit_code as reconcile_code
 from runner.contract import Contract, raw_schemas, read_contract
 from runner.errors import HavenError, LockedError
 from runner.load.outcome import LoadRequest, TableOutcome
-from runner.load.state import recorded_run
 from runner.manifest import read_manifest
+from runner.ops import recorded_run
 from runner.packages import ensure_packages
-from runner.reconcile.engine import Wishes, reconcile_tables
-from runner.reconcile.outcome import Reconciliation
+from runner.reconcile.reconciliation import Reconciliation
+from runner.reconcile.tables import ReconcileRequest, reconcile_tables
 from runner.report import build_reports
 from runner.report.masking import mask_text
 from runner.report.problems import stale_models
@@ -113,15 +113,15 @@ def run(
     settings = load_settings(project_dir)
     summary = _Summary(run_id=new_run_id(), started_at=_now())
     with _told(settings, summary, with_pages=not no_reports, as_json=as_json):
-        wishes = replace(load_request(settings, workers=workers, retry_now=retry_now), full=full)
+        request = replace(load_request(settings, workers=workers, retry_now=retry_now), full=full)
         packages = ensure_packages(settings.project_dir, say=log.info)
         summary.packages = packages.reason
         log.info(packages.reason, run_id=summary.run_id)
         _load_and_build(
             settings,
             summary,
-            wishes,
-            BuildWishes(tuple(select or ()), tuple(exclude or ()), full_refresh),
+            request,
+            BuildRequest(tuple(select or ()), tuple(exclude or ()), full_refresh),
             is_reconciled=not no_reconcile,
         )
         _write(settings, summary)
@@ -139,8 +139,8 @@ def run(
 def _load_and_build(
     settings: Settings,
     summary: _Summary,
-    wishes: LoadRequest,
-    build_wishes: BuildWishes,
+    request: LoadRequest,
+    build_wishes: BuildRequest,
     *,
     is_reconciled: bool,
 ) -> None:
@@ -156,7 +156,7 @@ def _load_and_build(
                 contract,
                 source,
                 warehouse,
-                Wishes(snapshot=snapshot, workers=wishes.workers),
+                ReconcileRequest(snapshot=snapshot, workers=request.workers),
                 run_id=summary.run_id,
                 on_done=say_done,
             )
@@ -167,12 +167,12 @@ def _load_and_build(
         run_id=summary.run_id,
         command="run",
         raw_schemas=raw_schemas(project),
-        retries=wishes.retries,
+        retries=request.retries,
         on_retry=say_retry,
     ) as record:
         try:
             contract = read_contract(project, settings.project_dir)
-            summary.loads = load_project(settings, contract, wishes, run=record, on_loaded=loaded)
+            summary.loads = load_project(settings, contract, request, run=record, on_loaded=loaded)
             # Where dbt takes no claim, the source's lock keeps two builds apart.
             with claimed_build(
                 settings, run_id=summary.run_id, command="run", before_wait=record.release

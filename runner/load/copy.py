@@ -79,10 +79,10 @@ def _forward(origin: Wire, target: Wire, on_bytes: Callable[[int], None]) -> Non
             end = kept + origin.read_into(view[kept:])
         except Blocked as blocked:
             if not origin.wait(blocked.event, beside=target):
-                target.heed_all()
+                target.handle_all()
             continue
         if end == len(buffer):  # the origin is ahead and would never be waited for
-            target.heed_all()
+            target.handle_all()
         position = rest
         last = end - HEADER.size
         kind = data
@@ -99,7 +99,7 @@ def _forward(origin: Wire, target: Wire, on_bytes: Callable[[int], None]) -> Non
             message = origin.read_message()
             if message.kind == COPY_DONE:
                 return
-            origin.heed(message)
+            origin.handle(message)
             kept = rest = 0
             continue
         rest = position - passed
@@ -114,4 +114,4 @@ def _send(target: Wire, view: memoryview) -> None:
             view = view[target.write_some(view) :]
         except Blocked as blocked:
             if target.wait(blocked.event | POLLIN) & POLLIN:
-                target.heed_all()
+                target.handle_all()

@@ -1,6 +1,6 @@
 """Loads many tables: one exported source snapshot for all, workers in parallel, the largest table first.
 
-A table that fails rolls back alone, is noted in ops.table_loads, and does not stop the others. A round ends when the
+A table that fails rolls back alone, is noted in ops.table_loads, and does not stop the others. An attempt ends when the
 source loses the snapshot (it restarts, say); the next one reads everything as of a new snapshot, so that tables still
 agree with each other.
 """
@@ -10,14 +10,15 @@ from __future__ import annotations
 import time
 from contextlib import closing
 
+from runner.backoff import Backoff
 from runner.connect import connect, explained
 from runner.contract import Contract
+from runner.load.attempt import Attempt, Listener
 from runner.load.breaker import Breaker
-from runner.load.faults import Backoff, SnapshotLost
 from runner.load.outcome import LoadRequest, TableOutcome
 from runner.load.plan import TablePlan, plan_all
-from runner.load.round import Listener, Round
-from runner.load.state import RunRecord, prepare
+from runner.load.sessions import SnapshotLost
+from runner.ops import RunRecord, prepare
 from runner.settings import Connection
 
 
@@ -55,18 +56,18 @@ def load_tables(
         LockedError: another run took over while this one had lost the warehouse.
     """
     listener = listener or Listener()
-    round_ = Round(contract, source, warehouse, request, run, listener)
+    attempt = Attempt(contract, source, warehouse, request, run, listener)
     backoff = Backoff(request.retries)
     with explained():
-        with closing(connect(warehouse, application_name=round_.name)) as control:
+        with closing(connect(warehouse, application_name=attempt.name)) as control:
             is_trial = not request.retry_now and Breaker(control, source.place).check()
         while True:
             try:
-                round_.load()
+                attempt.load()
                 break
             except SnapshotLost as lost:
                 if backoff.is_spent or is_trial:
-                    round_.give_up(lost.cause)
+                    attempt.give_up(lost.cause)
                     break
                 wait_s = backoff.next_wait()
                 listener.on_retry("run", str(lost.cause), wait_s)
@@ -74,6 +75,6 @@ def load_tables(
     run.has_loaded()
     order = [spec.label for spec in contract.tables]
     return sorted(
-        round_.outcomes.values(),
+        attempt.outcomes.values(),
         key=lambda o: order.index(o.table) if o.table in order else len(order),
     )

@@ -8,18 +8,18 @@ from dataclasses import dataclass, replace
 
 import psycopg2
 
+from runner.backoff import Backoff
 from runner.connect import as_haven_error, is_connection_error
 from runner.errors import DataError, HavenError
-from runner.load.faults import Backoff, SnapshotLost
 from runner.load.outcome import LoadRequest, TableOutcome
 from runner.load.plan import TablePlan
-from runner.load.sessions import Pair, Pool, end_backend, wait_or_stop
+from runner.load.sessions import Pool, SessionPair, SnapshotLost, end_backend, wait_or_stop
 from runner.load.table import load_table
 
 
 @dataclass(frozen=True)
 class Job:
-    """Everything the workers of one round share.
+    """Everything the workers of one attempt share.
 
     `hold` makes sure that the run still has its lock, `on_bytes` and `on_retry` tell of progress.
     """
@@ -34,13 +34,13 @@ class Job:
     def load(self, plan: TablePlan, load_id: int) -> TableOutcome:
         """Load one table; a failure becomes its outcome.
 
-        Raises SnapshotLost or Stopped: the whole round is over.
+        Raises SnapshotLost or Stopped: the whole attempt is over.
         """
         started = time.monotonic()
         backoff = Backoff(self.request.retries)
         done: list[TableOutcome] = []
 
-        def work(pair: Pair) -> None:
+        def work(pair: SessionPair) -> None:
             if done and _is_committed(pair, load_id):
                 return
             with pair.source.cursor() as origin, pair.warehouse.cursor() as target:
@@ -62,7 +62,9 @@ class Job:
             return failure(plan, error, tries=backoff.tries, started=started)
         return replace(done[0], tries=backoff.tries, seconds=round(time.monotonic() - started, 3))
 
-    def _persist(self, plan: TablePlan, work: Callable[[Pair], None], backoff: Backoff) -> None:
+    def _persist(
+        self, plan: TablePlan, work: Callable[[SessionPair], None], backoff: Backoff
+    ) -> None:
         """Do `work` with this thread's sessions, anew as long as connections break and tries are left.
 
         Raises HavenError for what no retry mends, SnapshotLost, Stopped.
@@ -93,7 +95,7 @@ class Job:
             wait_or_stop(self.pool, wait_s)
 
 
-def _is_committed(pair: Pair, load_id: int) -> bool:
+def _is_committed(pair: SessionPair, load_id: int) -> bool:
     """Return whether an earlier try was committed after all, its connection having broken too early to hear so."""
     with pair.warehouse.cursor() as cursor:
         cursor.execute("select from ops.table_loads where load_id = %s", (load_id,))

@@ -9,9 +9,10 @@ from typing import NamedTuple
 from psycopg2 import sql
 from psycopg2.extensions import cursor as PgCursor
 
+from runner import checksums
 from runner.catalog import Column
 from runner.errors import DataError
-from runner.load import bag_statements, buckets, merge_statements, statements
+from runner.load import merge_statements, multiset_statements, statements
 from runner.load.copy import copy_rows
 from runner.load.plan import TablePlan
 
@@ -174,9 +175,13 @@ class _Merge:
         read = self._stage(statements.STAGE, None)
         deleted = 0
         if self.plan.spec.deletes == "sweep":
-            self.warehouse.execute(bag_statements.tombstone_bag(self.raw, self.names, self.load_id))
+            self.warehouse.execute(
+                multiset_statements.tombstone_multiset(self.raw, self.names, self.load_id)
+            )
             deleted = self.warehouse.rowcount
-        self.warehouse.execute(bag_statements.insert_bag(self.raw, self.names, self.load_id))
+        self.warehouse.execute(
+            multiset_statements.insert_multiset(self.raw, self.names, self.load_id)
+        )
         return Counts(read, self.warehouse.rowcount, 0, deleted)
 
     def _full(self) -> Counts:
@@ -253,7 +258,7 @@ class _Merge:
             yield lambda: _Scope(query, self._rows())
             return
         live = statements.raw_rows(self.raw, [column.name for column in columns])
-        with buckets.comparing(
+        with checksums.comparing(
             self.source,
             query,
             self.warehouse,
@@ -267,7 +272,7 @@ class _Merge:
     def _rows(self) -> sql.Composable:
         return statements.select_source(self.plan.source, self.plan.columns)
 
-    def _scope(self, query: sql.Composable, found: buckets.Comparison) -> _Scope:
+    def _scope(self, query: sql.Composable, found: checksums.Comparison) -> _Scope:
         if not found.is_worthwhile:
             return _Scope(query, self._rows(), hashed=found.source_rows)
         return _Scope(

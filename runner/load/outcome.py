@@ -10,7 +10,7 @@ Mode = Literal["first", "full", "incremental", "backfill", "repair"]
 
 @dataclass(frozen=True)
 class LoadRequest:
-    """The command line's wishes. `since` and `until` are watermark values, lower inclusive, upper not.
+    """The command line's request. `since` and `until` are watermark values, lower inclusive, upper not.
 
     `retries` is how often a broken connection is tried again; `lock_timeout_s` how long to wait for a locked table;
     `retry_now` ignores an open circuit breaker. `accept_source`: raw may have come from another database; `rebuild`:

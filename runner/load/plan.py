@@ -13,13 +13,13 @@ from runner.catalog import Column, Table, schemas_with
 from runner.connect import explained, is_connection_error
 from runner.contract import Contract, TableSpec
 from runner.errors import ConfigError, DataError, HavenError
+from runner.load.catalogs import Catalogs, read_catalogs, supported
 from runner.load.columns import check_columns, check_key, chosen_columns
 from runner.load.drift import Drift, find_drift, fitted, renamed_raw
 from runner.load.identity import Identity, check_origin, identity_of
 from runner.load.marks import MARK_TYPES, TIME_TYPES, Probed
 from runner.load.outcome import LoadRequest, Mode, TableOutcome
-from runner.load.reading import kept_from, reading, timeout
-from runner.load.seen import Seen, look, supported
+from runner.load.row_filter import kept_from, mode_and_filter, timeout
 from runner.load.suppression import suppressed
 
 # PostgreSQL 17, as server_version_num counts.
@@ -103,7 +103,7 @@ class TablePlan:
         return (self.watermark_type or "").startswith(TIME_TYPES)
 
 
-def _source_table(source: PgCursor, spec: TableSpec, seen: Seen) -> Table:
+def _source_table(source: PgCursor, spec: TableSpec, seen: Catalogs) -> Table:
     """Return the source's table. Raises DataError or ConfigError if it cannot be read whole."""
     found = seen.source.get((spec.source_schema, spec.source_table))
     if found is None:
@@ -128,17 +128,17 @@ def plan_table(
     warehouse: PgCursor,
     spec: TableSpec,
     request: LoadRequest,
-    seen: Seen | None = None,
+    seen: Catalogs | None = None,
     probed: Probed | None = None,
 ) -> TablePlan:
-    """Return the plan for one table; `seen` is what `look` gave for several.
+    """Return the plan for one table; `seen` is what `read_catalogs` gave for several.
 
     Raises:
         ConfigError: the YAML names a column, key or value that does not fit the table, or the source is another one.
         DataError: the source has no such table, or raw cannot take its columns any more.
     """
     if seen is None:
-        seen = look(source, warehouse, [spec])
+        seen = read_catalogs(source, warehouse, [spec])
         if not request.accept_source:
             check_origin([spec], seen.origin, seen.identities)
     found = _source_table(source, spec, seen)
@@ -183,7 +183,7 @@ def plan_table(
     )
     mark, is_of_type = seen.marks.get(spec.label, (None, True)) if raw else (None, True)
     stored = mark if is_of_type else None
-    mode, condition = reading(source, spec, request, raw, stored, watermark_type, probed)
+    mode, condition = mode_and_filter(source, spec, request, raw, stored, watermark_type, probed)
     compared_whole = None
     if raw is not None and watermark_type is not None and not request.full:
         compared_whole = _doubt(drift, before, now)
@@ -275,7 +275,7 @@ def plan_all(
     ]
     with warehouse, warehouse.cursor() as target, source.cursor() as origin:
         with explained():
-            seen = look(origin, target, contract.tables)
+            seen = read_catalogs(origin, target, contract.tables)
         if not request.accept_source:
             check_origin(contract.tables, seen.origin, seen.identities)
         for spec in contract.tables:

@@ -14,8 +14,7 @@ from psycopg2.extensions import ISOLATION_LEVEL_REPEATABLE_READ
 from psycopg2.extensions import connection as PgConnection
 
 from runner.connect import connect
-from runner.errors import DataError, UnreachableError
-from runner.load.faults import SnapshotLost
+from runner.errors import DataError, HavenError, UnreachableError
 from runner.settings import Connection
 
 # How long a server may take to cancel a statement before its connection is cut.
@@ -24,12 +23,20 @@ GRACE_S = 2.0
 AGAIN_S = 0.25
 
 
+class SnapshotLost(Exception):
+    """The session that keeps the run's source snapshot is gone; `cause` is what ended it."""
+
+    def __init__(self, cause: HavenError) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
 class Stopped(Exception):
     """The run was stopped from outside; what this worker did is rolled back."""
 
 
 @dataclass(frozen=True)
-class Pair:
+class SessionPair:
     """A session in the source, inside the run's snapshot, and one in the warehouse."""
 
     source: PgConnection
@@ -80,11 +87,11 @@ class Pool:
         self._name = f"haven load {run_id}"
         self._lock_timeout_s = lock_timeout_s
         self._local = threading.local()
-        self._pairs: list[Pair] = []
+        self._pairs: list[SessionPair] = []
         self.stopped = threading.Event()
 
     @contextmanager
-    def lend(self, label: str, timeout_s: float) -> Iterator[Pair]:
+    def lend(self, label: str, timeout_s: float) -> Iterator[SessionPair]:
         """Lend this thread's pair for the work on table `label`; a pair whose work failed is closed.
 
         Raises:
@@ -94,7 +101,7 @@ class Pool:
         """
         if self.stopped.is_set():
             raise Stopped
-        pair: Pair | None = getattr(self._local, "pair", None)
+        pair: SessionPair | None = getattr(self._local, "pair", None)
         if pair is None:
             pair = self._local.pair = self._open()
         too_late = threading.Event()
@@ -132,12 +139,12 @@ class Pool:
             if too_late.is_set() and pair in self._pairs:
                 self._discard(pair)  # done just in time, but the cancel may still come
 
-    def _discard(self, pair: Pair) -> None:
+    def _discard(self, pair: SessionPair) -> None:
         self._local.pair = None
         pair.close()
         self._pairs.remove(pair)
 
-    def _open(self) -> Pair:
+    def _open(self) -> SessionPair:
         reader = connect(self._source, application_name=self._name)
         try:
             reader.set_session(isolation_level=ISOLATION_LEVEL_REPEATABLE_READ, readonly=True)
@@ -145,11 +152,11 @@ class Pool:
         except BaseException:
             reader.close()
             raise
-        pair = Pair(reader, writer)
+        pair = SessionPair(reader, writer)
         self._pairs.append(pair)
         return pair
 
-    def _prepare(self, pair: Pair, label: str, timeout_s: float) -> None:
+    def _prepare(self, pair: SessionPair, label: str, timeout_s: float) -> None:
         """Begin in the run's snapshot, name the sessions after their work, and bound each statement's time."""
         # The locks of the table before go: its owner need not wait for the others' loads.
         pair.source.rollback()

@@ -23,8 +23,8 @@ from runner.load.marks import Probed
 from runner.load.merge import check_key_holds, merge
 from runner.load.outcome import TableOutcome
 from runner.load.plan import TablePlan
-from runner.load.reading import bare, hold
-from runner.load.state import check_still_ours
+from runner.load.row_filter import bare, hold
+from runner.ops import check_still_ours
 
 # Sorting a key in memory; what the server grants already stays, if that is more. Unit: kB.
 _MORE_MEMORY = """

@@ -168,9 +168,9 @@ class Wire:
         self.write(QUERY + struct.pack(">I", len(statement) + 5) + statement + b"\0")
         if beside is not None:  # a query that sorts, say, is silent until its first row
             while not self.wait(select.POLLIN, beside):
-                beside.heed_all()
+                beside.handle_all()
         while (message := self.read_message()).kind != expected:
-            self.heed(message)
+            self.handle(message)
 
     def finish(self) -> int:
         """Return the row count the server gives at the end of the COPY, the session being idle again."""
@@ -179,10 +179,10 @@ class Wire:
             if message.kind == COMPLETE:
                 rows = message.rows
             elif message.kind != COPY_DONE:
-                self.heed(message)
+                self.handle(message)
         return rows
 
-    def heed(self, message: Message) -> None:
+    def handle(self, message: Message) -> None:
         """Keep a notice where psycopg2 keeps them; raise an error. Other messages end the session."""
         if message.kind == NOTICE:
             found = message.fields
@@ -197,10 +197,10 @@ class Wire:
         kind, size = HEADER.unpack(self._exactly(HEADER.size))
         return Message(kind, self._exactly(size - 4))
 
-    def heed_all(self) -> None:
-        """Heed what the server has said so far, if anything, without waiting for it to speak."""
+    def handle_all(self) -> None:
+        """Handle what the server has said so far, if anything, without waiting for it to speak."""
         while self._has_message():
-            self.heed(self.read_message())
+            self.handle(self.read_message())
 
     def _has_message(self) -> bool:
         chunk = bytearray(_CHUNK_BYTES)

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from runner.errors import ConfigError
 from runner.packages.places import (
-    Found,
+    FoundPackages,
     PackagesUnavailableError,
     copy_package,
     default_cache_dir,
@@ -127,7 +127,7 @@ def _keep(job: _Job, old: InstalledPackages) -> InstalledPackages:
     return _use_subset(job, f"{why}; to ask the hub: haven deps --upgrade", chosen=old.chosen)
 
 
-def _use(job: _Job, source: Source, found: Found, because: str) -> InstalledPackages:
+def _use(job: _Job, source: Source, found: FoundPackages, because: str) -> InstalledPackages:
     """Install real packages, and keep them in the cache."""
     fill_cache(job.cache, found)
     new = InstalledPackages(source, "real", {}, "", digest=job.project.digest)
@@ -154,7 +154,9 @@ def _use_subset(job: _Job, because: str, *, chosen: bool = False) -> InstalledPa
     return _swap(job, found, because, new)
 
 
-def _swap(job: _Job, found: Found, because: str, installed: InstalledPackages) -> InstalledPackages:
+def _swap(
+    job: _Job, found: FoundPackages, because: str, installed: InstalledPackages
+) -> InstalledPackages:
     """Put copies of the packages in place of dbt_packages, and forget what dbt has parsed."""
     new, old, place = job.work / "new", job.work.parent / "old", job.project.install_path
     for name, (path, _) in found.items():

@@ -32,7 +32,7 @@ from runner.packages.project import (
 )
 
 # Packages by name: where each lies, and the version it is known by.
-Found = dict[str, tuple[Path, str]]
+FoundPackages = dict[str, tuple[Path, str]]
 
 # dbt retries an unreachable hub for several seconds; one short question first spares that wait.
 _PROBE_TIMEOUT_S = 5.0
@@ -48,7 +48,9 @@ class PackagesUnavailableError(Exception):
     """A place does not hold all packages; the message says why and fits behind a colon."""
 
 
-def packages_from_hub(hub: str, project: PackagesProject, work: Path, timeout_s: float) -> Found:
+def packages_from_hub(
+    hub: str, project: PackagesProject, work: Path, timeout_s: float
+) -> FoundPackages:
     """Download all packages below `work`; the project itself gets only its package-lock.yml.
 
     In a project of its own: `dbt deps` first removes what is installed, and a hub may fail half way.
@@ -119,7 +121,7 @@ def default_cache_dir() -> Path:
     return (base if base.is_absolute() else Path.home() / ".cache") / "haven" / "dbt_packages"
 
 
-def packages_in_cache(cache_dir: Path, requests: Requests) -> Found:
+def packages_in_cache(cache_dir: Path, requests: Requests) -> FoundPackages:
     """Return the cached folders of all requested packages and of those they need in turn.
 
     Raises PackagesUnavailableError if one is missing, or is not pinned to one version of the hub.
@@ -144,7 +146,7 @@ def _newest(cached: Iterable[Path], asked: tuple[str, ...]) -> str | None:
     return semver.resolve_to_specific_version(allowed, names) if asked else None
 
 
-def packages_in_directory(source_dir: Path, requests: Requests) -> Found:
+def packages_in_directory(source_dir: Path, requests: Requests) -> FoundPackages:
     """Return the requested packages among the subfolders of a directory, whatever the folders' names.
 
     A pinned version in packages.yml counts: dbt_utils and dbt_expectations do not keep their own up to date.
@@ -153,7 +155,7 @@ def packages_in_directory(source_dir: Path, requests: Requests) -> Found:
     """
     if not source_dir.is_dir():
         raise ConfigError(f"there is no folder {source_dir}; --from takes a folder of dbt packages")
-    there: Found = {}
+    there: FoundPackages = {}
     for folder in sorted(path.parent for path in source_dir.glob("*/dbt_project.yml")):
         name, version = own_identity(folder)
         if version.endswith(OFFLINE_SUFFIX):
@@ -171,7 +173,7 @@ def packages_in_directory(source_dir: Path, requests: Requests) -> Found:
 
 def _with_dependencies(
     requests: Requests, look_up: Callable[[str, tuple[str, ...]], tuple[Path, str] | None]
-) -> Found:
+) -> FoundPackages:
     """Look up the requests and, in turn, what the packages found ask for and nobody pinned."""
     looked_up: dict[str, tuple[Path, str] | None] = {}
     missing = []
@@ -189,7 +191,7 @@ def _with_dependencies(
     return {name: package for name, package in looked_up.items() if package}
 
 
-def fill_cache(cache_dir: Path, found: Found) -> None:
+def fill_cache(cache_dir: Path, found: FoundPackages) -> None:
     """Keep a copy of each package that the cache lacks. Without a cache, a later install is only slower."""
     with contextlib.suppress(OSError):
         for name, (path, version) in found.items():

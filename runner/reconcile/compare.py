@@ -16,13 +16,13 @@ from psycopg2 import sql
 from psycopg2.extensions import connection as PgConnection
 from psycopg2.extensions import cursor as PgCursor
 
+from runner import checksums
 from runner.catalog import Column
-from runner.load import buckets
 from runner.load.plan import TablePlan
 from runner.load.statements import key_condition
-from runner.reconcile import statements
-from runner.reconcile.merge import Found, Row, merge, paired
-from runner.reconcile.outcome import Difference, Reconciliation
+from runner.reconcile import queries
+from runner.reconcile.key_merge import KeyDifferences, Row, merge, paired
+from runner.reconcile.reconciliation import Difference, Reconciliation
 
 # Keys whose columns are compared in one query: bounds what a table of a thousand columns takes.
 COLUMN_BATCH = 200
@@ -48,15 +48,13 @@ def compare(
     columns = tuple(column for column in plan.columns if column not in plan.drift.added)
     key = tuple(column for name in plan.key for column in columns if column.name == name)
     with source.cursor() as origin, warehouse.cursor() as target:
-        hashing = buckets.common_hashing(origin, target)
+        hashing = checksums.common_hashing(origin, target)
         no = sql.SQL("false")
         mark: sql.Composable = sql.SQL("null::text")
         if plan.spec.watermark and not is_same_moment:
             mark = sql.SQL("{}::text").format(sql.Identifier("compared", plan.spec.watermark))
-        right = statements.Side(
-            statements.raw_rows(plan, columns), columns, key, hashing, no, no, mark
-        )
-        left = replace(right, rows=statements.source_rows(plan, columns))
+        right = queries.Side(queries.raw_rows(plan, columns), columns, key, hashing, no, no, mark)
+        left = replace(right, rows=queries.source_rows(plan, columns))
         ours, theirs = both(
             lambda: _fetch(origin, _sums(left)),
             lambda: _fetch(target, _sums(right)),
@@ -76,7 +74,7 @@ def compare(
             return replace(result, is_unstable=True)
         if not is_same_moment:
             left = _with_pending_rules(left, plan, target)
-        found = Found(limit, result.keeps_deleted)
+        found = KeyDifferences(limit, result.keeps_deleted)
         merge(found, _stream(source, warehouse, left, right, wanted))
         named = found.named
         if key:
@@ -99,17 +97,17 @@ def both(first: Callable[[], T], second: Callable[[], T]) -> tuple[T, T]:
     return left.result(), right.result()
 
 
-def _is_stable(cursor: PgCursor, side: statements.Side, before: Sequence[Row]) -> bool:
+def _is_stable(cursor: PgCursor, side: queries.Side, before: Sequence[Row]) -> bool:
     """Return whether the query gives the same rows again, and with another plan, too."""
     again = set(_fetch(cursor, _sums(side)))
-    cursor.execute(buckets.ADD_UP_IN_PLACE)
+    cursor.execute(checksums.ADD_UP_IN_PLACE)
     otherwise = set(_fetch(cursor, _sums(side)))
-    cursor.execute(buckets.PLAN_AS_USUAL)
+    cursor.execute(checksums.PLAN_AS_USUAL)
     return again == otherwise == set(before)
 
 
-def _sums(side: statements.Side) -> sql.Composed:
-    return buckets.sums(side.rows, side.bucket, side.row_digest)
+def _sums(side: queries.Side) -> sql.Composed:
+    return checksums.sums(side.rows, side.bucket, side.row_digest)
 
 
 def _fetch(cursor: PgCursor, query: sql.Composable | str) -> list[Row]:
@@ -117,9 +115,7 @@ def _fetch(cursor: PgCursor, query: sql.Composable | str) -> list[Row]:
     return cursor.fetchall()
 
 
-def _with_pending_rules(
-    side: statements.Side, plan: TablePlan, warehouse: PgCursor
-) -> statements.Side:
+def _with_pending_rules(side: queries.Side, plan: TablePlan, warehouse: PgCursor) -> queries.Side:
     """Return the source's side with what tells that a row changed after the last load.
 
     A row in both whose watermark moved: if the next load will read it. A row that raw lacks: if it lies behind the
@@ -142,15 +138,15 @@ def _with_pending_rules(
 def _stream(
     source: PgConnection,
     warehouse: PgConnection,
-    left: statements.Side,
-    right: statements.Side,
+    left: queries.Side,
+    right: queries.Side,
     wanted: Sequence[int],
 ) -> Iterator[tuple[list[Row], list[Row]]]:
     """Yield the rows of the wanted buckets of both sides, grouped by key hash."""
     with source.cursor("haven_keys") as origin, warehouse.cursor("haven_keys") as target:
 
-        def start(cursor: PgCursor, side: statements.Side) -> list[Row]:
-            cursor.execute(statements.keys_of(side, wanted))
+        def start(cursor: PgCursor, side: queries.Side) -> list[Row]:
+            cursor.execute(queries.keys_of(side, wanted))
             return cursor.fetchmany(FETCH_ROWS)
 
         first, second = both(lambda: start(origin, left), lambda: start(target, right))
@@ -167,8 +163,8 @@ def _name_columns(
     named: Sequence[Difference],
     source: PgCursor,
     warehouse: PgCursor,
-    left: statements.Side,
-    right: statements.Side,
+    left: queries.Side,
+    right: queries.Side,
     *,
     with_values: bool,
 ) -> list[Difference]:
@@ -180,9 +176,9 @@ def _name_columns(
         condition = keys_condition(left.key, batch)
 
         def read(
-            cursor: PgCursor, side: statements.Side, where: sql.Composable = condition
+            cursor: PgCursor, side: queries.Side, where: sql.Composable = condition
         ) -> dict[tuple[str, ...], Row]:
-            query = statements.columns_of(side, where, with_values=with_values, names=names)
+            query = queries.columns_of(side, where, with_values=with_values, names=names)
             return {tuple(row[0]): row for row in _fetch(cursor, query)}
 
         ours, theirs = both(lambda: read(source, left), lambda: read(warehouse, right))

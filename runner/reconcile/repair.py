@@ -16,17 +16,17 @@ from psycopg2.extensions import cursor as PgCursor
 from runner.connect import connect
 from runner.contract import TableSpec
 from runner.errors import DataError
-from runner.load import statements as loader
+from runner.load import statements
 from runner.load.copy import copy_rows
 from runner.load.merge import check_key_holds
 from runner.load.merge_statements import upsert
 from runner.load.outcome import LoadRequest, TableOutcome
 from runner.load.plan import TablePlan, plan_table
-from runner.load.state import check_still_ours, next_load_ids
 from runner.load.table import record
-from runner.reconcile import statements
+from runner.ops import check_still_ours, next_load_ids
+from runner.reconcile import queries
 from runner.reconcile.compare import key_lists, keys_condition
-from runner.reconcile.outcome import Reconciliation
+from runner.reconcile.reconciliation import Reconciliation
 from runner.settings import Connection
 
 
@@ -91,15 +91,15 @@ def _repair(
     columns = tuple(column for column in plan.columns if column not in plan.drift.added)
     names = tuple(column.name for column in columns)
     key = tuple(column for name in plan.key for column in columns if column.name == name)
-    warehouse.execute(loader.create_stage(loader.STAGE, plan.raw, names))
-    warehouse.execute(loader.create_stage(loader.KEYS, plan.raw, plan.key))
-    warehouse.execute(statements.fill_keys(key, key_lists(found.named)))
-    query = loader.select_source(plan.source, columns, keys_condition(key, found.named))
-    read = copy_rows(source, query, warehouse, loader.STAGE, names)
-    for relation in (loader.STAGE, loader.KEYS):
+    warehouse.execute(statements.create_stage(statements.STAGE, plan.raw, names))
+    warehouse.execute(statements.create_stage(statements.KEYS, plan.raw, plan.key))
+    warehouse.execute(queries.fill_keys(key, key_lists(found.named)))
+    query = statements.select_source(plan.source, columns, keys_condition(key, found.named))
+    read = copy_rows(source, query, warehouse, statements.STAGE, names)
+    for relation in (statements.STAGE, statements.KEYS):
         warehouse.execute(sql.SQL("analyze {}").format(relation))
-    check_key_holds(plan, warehouse, loader.STAGE)
+    check_key_holds(plan, warehouse, statements.STAGE)
     warehouse.execute(upsert(plan.raw, names, plan.key, load_id))
     inserted, updated = warehouse.fetchone()  # type: ignore[misc]
-    warehouse.execute(statements.tombstone_named(plan.raw, key, load_id))
+    warehouse.execute(queries.tombstone_named(plan.raw, key, load_id))
     return read, inserted, updated, warehouse.rowcount

@@ -27,13 +27,13 @@ def write_dag(manifest: Manifest, path: Path) -> int:
         if parent in nodes
     ]
     layers = {key: layer_of(node) for key, node in nodes.items()}
-    lineage = kin(nodes, edges)
+    lineage = lineage_of(nodes, edges)
     boxes = {
         key: Box(
             label=node.name,
             layer=layers[key],
             tooltip=_tooltip(node, layers[key], edges),
-            kin=frozenset(lineage[key]),
+            lineage=frozenset(lineage[key]),
         )
         for key, node in nodes.items()
     }
@@ -42,7 +42,7 @@ def write_dag(manifest: Manifest, path: Path) -> int:
     return len(nodes)
 
 
-def kin(nodes: Iterable[str], edges: Sequence[tuple[str, str]]) -> dict[str, set[str]]:
+def lineage_of(nodes: Iterable[str], edges: Sequence[tuple[str, str]]) -> dict[str, set[str]]:
     """Return for each node itself and all it depends on or that depends on it."""
     after: dict[str, list[str]] = {key: [] for key in nodes}
     before: dict[str, list[str]] = {key: [] for key in nodes}

@@ -24,12 +24,12 @@ _UNPRINTABLE = re.compile(r"[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]
 
 @dataclass(frozen=True)
 class Box:
-    """One node to draw; `kin` holds the ids of all nodes up- and downstream, and its own."""
+    """One node to draw; `lineage` holds the ids of all nodes up- and downstream, and its own."""
 
     label: str
     layer: str
     tooltip: str
-    kin: frozenset[str]
+    lineage: frozenset[str]
 
 
 def draw(boxes: Mapping[str, Box], edges: Sequence[tuple[str, str]], *, title: str) -> str:
@@ -80,13 +80,13 @@ def draw(boxes: Mapping[str, Box], edges: Sequence[tuple[str, str]], *, title: s
         for key in column
     }
     for (source, target), route in layout.routes.items():
-        shared = boxes[source].kin & boxes[target].kin
+        shared = boxes[source].lineage & boxes[target].lineage
         names = ["e", *(f"k{numbers[key]}" for key in sorted(shared))]
         attributes = {"class": " ".join(names), "d": _path([spots[key] for key in route])}
         ET.SubElement(root, "path", {**attributes, "data-from": source, "data-to": target})
     for key, box in boxes.items():
         left, box_width, middle = spots[key]
-        names = ["n", *(f"k{numbers[other]}" for other in sorted(box.kin))]
+        names = ["n", *(f"k{numbers[other]}" for other in sorted(box.lineage))]
         group = ET.SubElement(
             root,
             "g",

@@ -16,7 +16,7 @@ from runner.artifacts.files import write_whole
 from runner.dbt import run_dbt
 from runner.errors import DataError
 from runner.report.masking import mask_text
-from runner.report.offline import sealed
+from runner.report.offline import self_contained
 
 TIMEOUT_S = 300.0
 _PARTS = ("manifest", "catalog")
@@ -60,7 +60,7 @@ def write_docs(project_dir: Path, target_dir: Path, path: Path, env: Mapping[str
         document = json.loads((work / f"{part}.json").read_text(encoding="utf-8"))
         document = own_part(document) if part == "manifest" else document
         page = inline(page, part, document)
-    write_whole(path, sealed(page))
+    write_whole(path, self_contained(page))
 
 
 def inline(page: str, part: str, document: Mapping[str, Any]) -> str:

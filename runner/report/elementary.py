@@ -20,7 +20,7 @@ from runner.child import ChildTimeoutError, follow, killed_by
 from runner.errors import DataError
 from runner.packages.project import OFFLINE_SUFFIX, own_identity, read_installed, read_project
 from runner.report.docs import error_line
-from runner.report.offline import sealed
+from runner.report.offline import self_contained
 from runner.settings import whole_number
 
 _TIMEOUT = "HAVEN_ELEMENTARY_TIMEOUT"
@@ -136,7 +136,7 @@ def write_elementary(
     if code != 0 or not made.is_file():
         reason = killed_by(code) or f"failed: {error_line(text)}"
         raise DataError(f"edr {reason} (see {work / 'edr-output.log'})")
-    write_whole(path, sealed(made.read_text(encoding="utf-8")))
+    write_whole(path, self_contained(made.read_text(encoding="utf-8")))
 
 
 def edr_env(work: Path, env: Mapping[str, str], *, schema: str) -> dict[str, str]:

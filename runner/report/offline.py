@@ -18,7 +18,7 @@ _HEAD = re.compile(r"<head[^>]*>", re.IGNORECASE)
 _REMOTE_LINK = re.compile(r"<link\b[^>]*\bhref=[\"'](?:https?:)?//[^>]*>", re.IGNORECASE)
 
 
-def sealed(page: str) -> str:
+def self_contained(page: str) -> str:
     """Return the page with the policy in front of everything that could load something."""
     start = page.lstrip()[:15].lower()
     if start.startswith("<!doctype"):

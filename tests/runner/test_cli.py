@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from runner.commands.options import ListsLikeDbt
 from runner.connect import connect
 from runner.dbt import dbt_message, run_dbt
-from runner.load.state import prepare, recorded_run
+from runner.ops import prepare, recorded_run
 
 SOURCES = """
 sources:

@@ -21,12 +21,12 @@ from conftest import ROOT, Databases, Project, rows
 from psycopg2 import sql
 from psycopg2.extras import Json
 
-from runner.access.owner import prepare_operator
 from runner.commands.erase import finish
 from runner.connect import connect
 from runner.contract import person_of
 from runner.errors import ConfigError, DataError
 from runner.operation import raise_refusal
+from runner.ops import prepare_operator
 from runner.personal_data import personal_kinds
 
 # Per kind of person: the type of their key, two keys as the source writes them, and other spellings of the first.

@@ -28,17 +28,17 @@ from chaos import shop as small
 from conftest import ROOT, Databases, Project, clean_environment, measured, rows
 
 from runner import embedded
+from runner.backoff import Backoff
 from runner.connect import connect
 from runner.contract import Contract, TableSpec
 from runner.dbt import run_dbt
 from runner.embedded.place import account
 from runner.embedded.server import free_port
 from runner.errors import HavenError, LockedError, UnreachableError
+from runner.load.attempt import Listener
 from runner.load.engine import load_tables
-from runner.load.faults import Backoff
 from runner.load.outcome import LoadRequest, TableOutcome
-from runner.load.round import Listener
-from runner.load.state import lock_source, recorded_run
+from runner.ops import lock_source, recorded_run
 from runner.settings import Connection, Side
 
 FULL = TableSpec(

@@ -19,10 +19,10 @@ from test_types import open_shop, refusal, shape
 from runner.connect import connect
 from runner.contract import Contract, TableSpec
 from runner.errors import ConfigError, DataError
-from runner.load import merge, round
+from runner.load import attempt, merge
+from runner.load.catalogs import read_catalogs
 from runner.load.identity import Origin
-from runner.load.seen import look as seen_of
-from runner.reconcile.engine import Wishes, reconcile_tables
+from runner.reconcile.tables import ReconcileRequest, reconcile_tables
 
 COLUMNS = "id, a, b, updated_at"
 EARLY = "2000-01-01 00:00+00"
@@ -321,7 +321,7 @@ def test_l15_another_source_behind_the_same_raw_stops_the_load(shop: Shop, other
             Contract((SPEC,), ()),
             other.source_settings,
             other.warehouse_settings,
-            Wishes(),
+            ReconcileRequest(),
             run_id="look",
         )
     outcome = other.load_one(accept_source=True)
@@ -418,7 +418,7 @@ def test_a_table_that_is_rewritten_while_a_load_runs_fails_and_keeps_its_rows(
     shop.execute(f"create {made}")
     spec = replace(FULL, name="t", raw_table="t", source_table="t", primary_key=("id",))
     shop.load_one(spec)
-    begin = round._export_snapshot
+    begin = attempt._export_snapshot
 
     def begin_before_the_change(session: Any) -> str:
         snapshot = begin(session)
@@ -429,7 +429,7 @@ def test_a_table_that_is_rewritten_while_a_load_runs_fails_and_keeps_its_rows(
         return snapshot
 
     with monkeypatch.context() as patched:
-        patched.setattr(round, "_export_snapshot", begin_before_the_change)
+        patched.setattr(attempt, "_export_snapshot", begin_before_the_change)
         outcomes = shop.load(spec, SPEC)
     alive = "select count(*) from raw.t where _deleted_at is null"
     assert rows(shop.warehouse, alive) == [(5,)]
@@ -570,7 +570,7 @@ def test_l12_the_number_of_queries_does_not_grow_with_the_tables(shop: Shop) -> 
             warehouse.cursor(cursor_factory=Counting) as target,
         ):
             Counting.count = 0
-            seen = seen_of(origin, target, some)
+            seen = read_catalogs(origin, target, some)
             counts.append(Counting.count)
             assert len(seen.source) == len(some)
     assert counts[0] == counts[1] < 20

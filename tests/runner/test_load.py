@@ -16,7 +16,7 @@ from runner.connect import connect
 from runner.contract import Contract, TableSpec
 from runner.load import engine, merge
 from runner.load.outcome import LoadRequest, TableOutcome
-from runner.load.state import recorded_run
+from runner.ops import recorded_run
 from runner.settings import Connection
 
 SPEC = TableSpec(

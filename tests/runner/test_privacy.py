@@ -22,11 +22,11 @@ from psycopg2.extensions import connection as PgConnection
 from test_personal_data import HARMLESS, PERSONAL
 
 from runner.access.apply import apply_roles
-from runner.access.owner import prepare_operator
 from runner.connect import connect
 from runner.contract import person_of
 from runner.errors import ConfigError
 from runner.operation import raise_refusal
+from runner.ops import prepare_operator
 from runner.settings import DBT_PASSWORD, load_settings
 
 PASSWORD = "only-for-this-test"

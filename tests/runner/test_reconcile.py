@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 from psycopg2 import sql
 from test_load import Shop
 
+from runner import checksums
 from runner.connect import connect
 from runner.contract import Contract, Problem, TableSpec
-from runner.load import buckets
-from runner.load.state import recorded_run
-from runner.reconcile.engine import Wishes, reconcile_table, reconcile_tables
-from runner.reconcile.outcome import Reconciliation
+from runner.ops import recorded_run
+from runner.reconcile.reconciliation import Reconciliation
 from runner.reconcile.repair import repair_table
+from runner.reconcile.tables import ReconcileRequest, reconcile_table, reconcile_tables
 from runner.settings import Connection
 
 ITEM = TableSpec(
@@ -63,7 +63,11 @@ def filled(shop: Shop) -> Shop:
 def look(shop: Shop, spec: TableSpec = ITEM, **wishes: Any) -> Reconciliation:
     """Reconcile one table that can be compared."""
     result = reconcile_table(
-        spec, shop.source_settings, shop.warehouse_settings, Wishes(**wishes), run_id="look"
+        spec,
+        shop.source_settings,
+        shop.warehouse_settings,
+        ReconcileRequest(**wishes),
+        run_id="look",
     )
     assert result.error is None, result.error
     return result
@@ -434,7 +438,7 @@ def test_tables_that_cannot_be_compared_say_why_and_do_not_stop_the_others(fille
         Contract((never, gone, ITEM), (Problem("shop.broken", "sources.yml: bad"),)),
         filled.source_settings,
         filled.warehouse_settings,
-        Wishes(),
+        ReconcileRequest(),
         run_id="many",
     )
     assert [(r.table, r.status, r.exit_code) for r in results] == [
@@ -458,7 +462,7 @@ def test_tables_that_cannot_be_compared_say_why_and_do_not_stop_the_others(fille
 
 def test_the_portable_hash_finds_the_same(filled: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """Servers that answer the probe differently are compared by md5."""
-    monkeypatch.setattr(buckets, "PROBE", "select pg_backend_pid()")
+    monkeypatch.setattr(checksums, "PROBE", "select pg_backend_pid()")
     assert look(filled).status == "ok"
     spoil(filled, "update raw.item set name = null where id = 500")
     assert names(look(filled)) == {("different", ("500",), ("name",))}
@@ -516,7 +520,7 @@ def test_an_older_server_as_source_hashes_alike(
     )
     old.load_one(FULL)
     assert look(old, FULL).status == "ok"
-    assert rows(old.source, buckets.PROBE) == rows(old.warehouse, buckets.PROBE)
+    assert rows(old.source, checksums.PROBE) == rows(old.warehouse, checksums.PROBE)
     spoil(old, "update raw.item set f = f + 1e-9 where id = 400")
     result = look(old, FULL)
     assert names(result) == {("different", ("400",), ("f",))}
@@ -742,7 +746,7 @@ def test_l17_tables_are_compared_several_at_a_time_as_of_one_moment(filled: Shop
         Contract(tuple(specs), ()),
         filled.source_settings,
         filled.warehouse_settings,
-        Wishes(workers=3),
+        ReconcileRequest(workers=3),
         run_id="many",
         on_done=change,
     )

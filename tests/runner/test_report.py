@@ -25,12 +25,12 @@ from runner import report as report_package
 from runner.artifacts import load_manifest
 from runner.cli import app
 from runner.errors import ConfigError, DataError
-from runner.load.state import prepare
+from runner.ops import prepare
 from runner.report import build_reports, docs
 from runner.report.dag import write_dag
 from runner.report.dag_layout import crossings, lay_out
 from runner.report.masking import MASK, mask_text
-from runner.report.offline import sealed
+from runner.report.offline import self_contained
 from runner.report.validation import write_validation
 from runner.settings import Connection
 
@@ -387,11 +387,11 @@ def test_layout_refuses_a_cycle() -> None:
 def test_a_sealed_page_may_not_use_the_network() -> None:
     page = '<!DOCTYPE html><html><head><link href="https://fonts.example/x" rel="a"></head></html>'
 
-    made = sealed(page)
+    made = self_contained(page)
 
     assert made.index("Content-Security-Policy") < made.index("</head>")
     assert "fonts.example" not in made
-    assert sealed("<script>1</script><!DOCTYPE html>").startswith("<!doctype html>\n<meta")
+    assert self_contained("<script>1</script><!DOCTYPE html>").startswith("<!doctype html>\n<meta")
 
 
 def test_docs_leave_out_packages_and_tracking() -> None:

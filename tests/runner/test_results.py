@@ -21,7 +21,7 @@ from test_personal_data import HARMLESS, PERSONAL
 
 from runner import report
 from runner.connect import connect
-from runner.load.state import prepare
+from runner.ops import prepare
 from runner.personal_data import SEED
 from runner.report.masking import MASK
 from runner.report.validation import write_validation

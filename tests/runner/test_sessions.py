@@ -22,7 +22,7 @@ from runner.connect import connect
 from runner.embedded.place import account
 from runner.embedded.server import free_port
 from runner.errors import ConfigError, LockedError, UnreachableError
-from runner.load.state import recorded_run
+from runner.ops import recorded_run
 from runner.settings import Connection
 
 

@@ -29,7 +29,7 @@ from runner.embedded.server import free_port
 from runner.errors import DataError, UnreachableError
 from runner.load import copy as copying
 from runner.load.copy import copy_rows
-from runner.load.sessions import Pair
+from runner.load.sessions import SessionPair
 from runner.load.wire import ServerError
 from runner.settings import Connection
 
@@ -388,8 +388,8 @@ def test_another_session_ends_the_copy(sides: Sides, side: str, how: str, query:
 
 @pytest.mark.parametrize("side", ["source", "warehouse"])
 def test_a_server_that_hangs_is_cut_off(sides: Sides, side: str) -> None:
-    """A stopped backend answers neither data nor cancel: `Pair.stop`, which the table's timer calls, must cut it."""
-    pair = Pair(sides.source, sides.warehouse)
+    """A stopped backend answers neither data nor cancel: `SessionPair.stop`, called by the table's timer, cuts it."""
+    pair = SessionPair(sides.source, sides.warehouse)
     backend = psutil.Process(sides.pid(side))
 
     def hang() -> None:

@@ -19,10 +19,10 @@ from runner.connect import connect
 from runner.contract import Contract, TableSpec
 from runner.errors import HavenError
 from runner.load import engine, table
+from runner.load.attempt import Listener
 from runner.load.outcome import LoadRequest
 from runner.load.plan import TablePlan
-from runner.load.round import Listener
-from runner.load.state import recorded_run
+from runner.ops import recorded_run
 from runner.settings import Connection
 
 # A table of the contract that the source does not have: its failure is recorded at the end.

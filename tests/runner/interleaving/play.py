@@ -19,9 +19,9 @@ from psycopg2.extensions import connection as PgConnection
 
 from runner.connect import connect
 from runner.contract import Contract, TableSpec
-from runner.load import engine, marks, round
+from runner.load import attempt, engine, marks
 from runner.load.outcome import LoadRequest
-from runner.load.state import recorded_run
+from runner.ops import recorded_run
 from runner.settings import Connection
 
 WRITERS = 3
@@ -265,7 +265,7 @@ class History:
             patch.object(marks, "WAIT_S", 0.02),
             patch.object(marks, "open_transactions", around(marks.open_transactions)),
             patch.object(marks._Prober, "rows", around(marks._Prober.rows)),
-            patch.object(round, "_export_snapshot", around(round._export_snapshot)),
+            patch.object(attempt, "_export_snapshot", around(attempt._export_snapshot)),
         ):
             yield
 

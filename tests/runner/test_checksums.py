@@ -13,9 +13,9 @@ from psycopg2 import sql
 from psycopg2.extensions import connection as PgConnection
 from psycopg2.extensions import cursor as PgCursor
 
+from runner import checksums
 from runner.catalog import Column
 from runner.connect import connect
-from runner.load import buckets
 from runner.settings import Connection, read_state
 
 ROWS = sql.SQL("select id, part, value from pg_temp.copy")
@@ -69,7 +69,7 @@ def test_exactly_the_buckets_that_hold_a_difference_are_found(
     ours: list[tuple[object, ...]],
     picks: st.DataObject,
 ) -> None:
-    monkeypatch.setattr(buckets, "common_hashing", lambda *_: buckets.Hashing(is_fast=is_fast))
+    monkeypatch.setattr(checksums, "common_hashing", lambda *_: checksums.Hashing(is_fast=is_fast))
     # Another copy: some rows left out, some with another value.
     fates = picks.draw(st.lists(st.sampled_from("ssscd"), min_size=len(ours), max_size=len(ours)))
     theirs = [
@@ -81,9 +81,9 @@ def test_exactly_the_buckets_that_hold_a_difference_are_found(
     fill(source, ours)
     fill(warehouse, theirs)
     with source.cursor() as origin, warehouse.cursor() as target:
-        with buckets.comparing(origin, ROWS, target, ROWS, KEY, ALL) as compare:
+        with checksums.comparing(origin, ROWS, target, ROWS, KEY, ALL) as compare:
             by_row = compare()
-        with buckets.comparing(origin, ROWS, target, ROWS, KEY) as compare:
+        with checksums.comparing(origin, ROWS, target, ROWS, KEY) as compare:
             by_key = compare()
         found = _differing(origin, target, by_row, KEY)
         lost = _differing(origin, target, by_key, KEY)
@@ -97,7 +97,7 @@ def test_exactly_the_buckets_that_hold_a_difference_are_found(
 
 
 def _differing(
-    source: PgCursor, warehouse: PgCursor, found: buckets.Comparison, key: tuple[Column, ...]
+    source: PgCursor, warehouse: PgCursor, found: checksums.Comparison, key: tuple[Column, ...]
 ) -> set[tuple[object, ...]]:
     """Return the keys of both sides in the buckets that were found."""
     keys: set[tuple[object, ...]] = set()
@@ -123,7 +123,7 @@ def _differing(
 def test_equal_keys_fall_into_one_bucket(
     warehouse_connection: PgConnection, is_fast: bool, kind: str, one: str, other: str
 ) -> None:
-    hashing = buckets.Hashing(is_fast=is_fast)
+    hashing = checksums.Hashing(is_fast=is_fast)
     bucket = hashing.bucket("given", [Column("k", kind)]).as_string(warehouse_connection)
     with warehouse_connection.cursor() as cursor:
         cursor.execute(
@@ -139,6 +139,6 @@ def test_servers_that_hash_differently_agree_on_md5(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with source_connection.cursor() as origin, warehouse_connection.cursor() as target:
-        assert buckets.common_hashing(origin, target) == buckets.Hashing(is_fast=True)
-        monkeypatch.setattr(buckets, "PROBE", "select pg_backend_pid()")
-        assert buckets.common_hashing(origin, target) == buckets.Hashing(is_fast=False)
+        assert checksums.common_hashing(origin, target) == checksums.Hashing(is_fast=True)
+        monkeypatch.setattr(checksums, "PROBE", "select pg_backend_pid()")
+        assert checksums.common_hashing(origin, target) == checksums.Hashing(is_fast=False)

@@ -94,7 +94,7 @@ def bare(kind: str) -> str:
     return re.sub(r"\([^)]*\)", "", kind)
 
 
-def reading(
+def mode_and_filter(
     source: PgCursor,
     spec: TableSpec,
     request: LoadRequest,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from psycopg2 import sql
 
 from runner.catalog import Column
-from runner.load.buckets import BUCKETS, Hashing, bucket_of, key_values
+from runner.checksums import BUCKETS, Hashing, bucket_of, key_values
 from runner.load.plan import TablePlan
 from runner.load.statements import KEYS, STAGE, key_rows, select_source
 

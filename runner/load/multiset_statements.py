@@ -31,7 +31,7 @@ def _bags(raw: sql.Identifier, columns: Sequence[str]) -> tuple[sql.Composed, sq
     return live, staged
 
 
-def tombstone_bag(raw: sql.Identifier, columns: Sequence[str], load_id: int) -> sql.Composed:
+def tombstone_multiset(raw: sql.Identifier, columns: Sequence[str], load_id: int) -> sql.Composed:
     """Return the statement that marks keyless raw rows which are no longer in the stage."""
     live, staged = _bags(raw, columns)
     return sql.SQL(
@@ -42,7 +42,7 @@ def tombstone_bag(raw: sql.Identifier, columns: Sequence[str], load_id: int) -> 
     ).format(raw=raw, load_id=sql.Literal(load_id), live=live, staged=staged, same=_SAME)
 
 
-def insert_bag(raw: sql.Identifier, columns: Sequence[str], load_id: int) -> sql.Composed:
+def insert_multiset(raw: sql.Identifier, columns: Sequence[str], load_id: int) -> sql.Composed:
     """Return the statement that inserts keyless staged rows which raw lacks."""
     live, staged = _bags(raw, columns)
     return sql.SQL(

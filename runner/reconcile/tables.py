@@ -14,18 +14,18 @@ from psycopg2 import sql
 from psycopg2.extensions import ISOLATION_LEVEL_REPEATABLE_READ
 from psycopg2.extensions import connection as PgConnection
 
+from runner.checksums import ADD_UP_IN_PLACE
 from runner.connect import as_haven_error, connect, explained
 from runner.contract import Contract, TableSpec
 from runner.errors import DataError, HavenError
-from runner.load.buckets import ADD_UP_IN_PLACE
+from runner.load.catalogs import Catalogs, read_catalogs
 from runner.load.identity import check_origin
 from runner.load.outcome import LoadRequest
 from runner.load.plan import plan_table
-from runner.load.reading import hold
-from runner.load.seen import Seen, look
-from runner.load.state import prepare
+from runner.load.row_filter import hold
+from runner.ops import prepare
 from runner.reconcile.compare import compare
-from runner.reconcile.outcome import Reconciliation
+from runner.reconcile.reconciliation import Reconciliation
 from runner.settings import Connection
 
 # Keys named per table; a repair takes up to REPAIR_LIMIT, beyond that a whole reload is quicker and plainer.
@@ -35,7 +35,7 @@ STORED_KEYS = 100
 
 
 @dataclass(frozen=True)
-class Wishes:
+class ReconcileRequest:
     """What the caller wants: how many keys by name, their values too, and the load's snapshot to look at.
 
     Without a snapshot one is taken: all tables are seen as of the same moment. `workers` tables at a time.
@@ -51,7 +51,7 @@ def reconcile_tables(
     contract: Contract,
     source: Connection,
     warehouse: Connection,
-    wishes: Wishes,
+    request: ReconcileRequest,
     *,
     run_id: str,
     on_done: Callable[[Reconciliation], None] = lambda result: None,
@@ -69,12 +69,12 @@ def reconcile_tables(
         for problem in contract.problems:
             done.append(Reconciliation(problem.label, error=problem.message, error_code=2))
         with (
-            _one_moment(source, control, contract, wishes, run_id) as (snapshot, seen),
-            ThreadPoolExecutor(max_workers=wishes.workers) as workers,
+            _one_moment(source, control, contract, request, run_id) as (snapshot, seen),
+            ThreadPoolExecutor(max_workers=request.workers) as workers,
         ):
             futures = [
                 workers.submit(
-                    reconcile_table, spec, source, warehouse, wishes,
+                    reconcile_table, spec, source, warehouse, request,
                     run_id=run_id, snapshot=snapshot, seen=seen,
                 )
                 for spec in contract.tables
@@ -93,13 +93,17 @@ def reconcile_tables(
 
 @contextmanager
 def _one_moment(
-    source: Connection, control: PgConnection, contract: Contract, wishes: Wishes, run_id: str
-) -> Iterator[tuple[str, Seen]]:
+    source: Connection,
+    control: PgConnection,
+    contract: Contract,
+    request: ReconcileRequest,
+    run_id: str,
+) -> Iterator[tuple[str, Catalogs]]:
     """Give the source snapshot that all tables are read from, and what the catalogs and ops say of them."""
     with closing(connect(source, application_name=f"haven reconcile {run_id}")) as keeper:
         with explained(), keeper.cursor() as origin, control, control.cursor() as target:
-            _start_reading(keeper, wishes.snapshot)
-            seen = look(origin, target, contract.tables)
+            _start_reading(keeper, request.snapshot)
+            seen = read_catalogs(origin, target, contract.tables)
             check_origin(contract.tables, seen.origin, seen.identities)
             origin.execute("select pg_export_snapshot()")
             snapshot = origin.fetchone()[0]  # type: ignore[index]
@@ -110,11 +114,11 @@ def reconcile_table(
     spec: TableSpec,
     source: Connection,
     warehouse: Connection,
-    wishes: Wishes,
+    request: ReconcileRequest,
     *,
     run_id: str,
     snapshot: str | None = None,
-    seen: Seen | None = None,
+    seen: Catalogs | None = None,
 ) -> Reconciliation:
     """Compare one table in sessions of its own; a failure becomes its result."""
     started = time.monotonic()
@@ -125,7 +129,7 @@ def reconcile_table(
             closing(connect(warehouse, application_name=name)) as theirs,
         ):
             for session in (ours, theirs):
-                _start_reading(session, (snapshot or wishes.snapshot) if session is ours else None)
+                _start_reading(session, (snapshot or request.snapshot) if session is ours else None)
             with ours.cursor() as origin, theirs.cursor() as target:
                 plan = plan_table(origin, target, spec, LoadRequest(), seen)
                 hold(origin, spec)
@@ -139,9 +143,9 @@ def reconcile_table(
                 plan,
                 ours,
                 theirs,
-                limit=wishes.limit,
-                with_values=wishes.with_values,
-                is_same_moment=wishes.snapshot is not None,
+                limit=request.limit,
+                with_values=request.with_values,
+                is_same_moment=request.snapshot is not None,
             )
     except psycopg2.Error as error:
         result = _failure(spec, as_haven_error(error))

@@ -1,46 +1,25 @@
-"""The runner's state in the warehouse's ops schema: tables, locks, runs."""
+"""Runs and their locks: who loads a source, since when, and how it ended."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
-from importlib import resources
 from typing import Any
 
 import psycopg2
 from psycopg2.extensions import connection as PgConnection
 from psycopg2.extensions import cursor as PgCursor
 
-from runner.access.owner import as_owner
+from runner.backoff import Backoff
 from runner.connect import connect, explained
 from runner.errors import HavenError, LockedError, UnreachableError
-from runner.load.faults import Backoff
+from runner.ops.migrate import LOCK_SPACE, prepare
+from runner.ops.owner import as_owner
 from runner.settings import Connection
-
-# First half of every advisory lock Haven takes: 'HAVN' in ASCII, so that others' locks do not meet ours.
-LOCK_SPACE = 0x4841564E
-_SETUP_LOCK = 0
-
-
-def prepare(session: PgConnection) -> None:
-    """Bring the ops schema up to date, in one transaction; two runs may start at once.
-
-    The digest of ops.sql is kept in the schema's comment: only a changed file is run.
-    """
-    ddl = resources.files("runner.load").joinpath("ops.sql").read_text(encoding="utf-8")
-    comment = f"The runner's own state (ops.sql {hashlib.sha256(ddl.encode()).hexdigest()[:12]})."
-    with session, session.cursor() as cursor:
-        cursor.execute("select obj_description(to_regnamespace('ops'), 'pg_namespace')")
-        if cursor.fetchone() == (comment,):
-            return
-        cursor.execute("select pg_advisory_xact_lock(%s, %s)", (LOCK_SPACE, _SETUP_LOCK))
-        cursor.execute(ddl)
-        cursor.execute("comment on schema ops is %s", (comment,))
 
 
 def lock_source(session: PgConnection, source: Connection, raw_schemas: Sequence[str] = ()) -> None:

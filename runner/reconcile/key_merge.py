@@ -9,14 +9,14 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from runner.reconcile.outcome import Difference, Kind
+from runner.reconcile.reconciliation import Difference, Kind
 
 # Key hash, row hash, copies, key, watermark, two pending flags: `statements.keys_of`.
 Row = tuple[Any, ...]
 
 
 @dataclass
-class Found:
+class KeyDifferences:
     """What the merge of keys counts, and the first differences by name."""
 
     limit: int
@@ -44,7 +44,7 @@ def paired(left: Iterable[Row], right: Iterable[Row]) -> Iterator[tuple[list[Row
         two = next(theirs, nothing) if takes_right else two
 
 
-def merge(found: Found, groups: Iterable[tuple[list[Row], list[Row]]]) -> None:
+def merge(found: KeyDifferences, groups: Iterable[tuple[list[Row], list[Row]]]) -> None:
     """Compare group by group. Rows: key hash, row hash, copies, key, watermark, two pending flags."""
     for ours, theirs in groups:
         there = {None if row[3] is None else tuple(row[3]): row for row in theirs}

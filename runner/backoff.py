@@ -1,22 +1,12 @@
-"""How long to wait before another try, and what ends a whole round of tries."""
+"""How long to wait before another try."""
 
 from __future__ import annotations
 
 import random
 from dataclasses import dataclass
 
-from runner.errors import HavenError
-
 FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 30.0
-
-
-class SnapshotLost(Exception):
-    """The session that keeps the run's source snapshot is gone; `cause` is what ended it."""
-
-    def __init__(self, cause: HavenError) -> None:
-        super().__init__(str(cause))
-        self.cause = cause
 
 
 @dataclass

@@ -13,11 +13,11 @@ from runner.contract import TableSpec
 from runner.load.drift import noted_changes
 from runner.load.identity import Identity, Origin, noted_identities, read_origin
 from runner.load.marks import stored_marks
-from runner.load.reading import bare
+from runner.load.row_filter import bare
 
 
 @dataclass(frozen=True)
-class Seen:
+class Catalogs:
     """What both catalogs and ops say of all tables at once, by schema and name there.
 
     `marks`: the stored watermark of a table's label, and whether it is of the type that the column has now.
@@ -33,7 +33,7 @@ class Seen:
     unknown_types: frozenset[str]
 
 
-def look(source: PgCursor, warehouse: PgCursor, specs: Sequence[TableSpec]) -> Seen:
+def read_catalogs(source: PgCursor, warehouse: PgCursor, specs: Sequence[TableSpec]) -> Catalogs:
     """Read catalogs and ops, in a number of queries that does not depend on the number of tables."""
     found = read_tables(source, [(s.source_schema, s.source_table) for s in specs])
     kinds = {
@@ -44,7 +44,7 @@ def look(source: PgCursor, warehouse: PgCursor, specs: Sequence[TableSpec]) -> S
     }
     marked = list(kinds)
     types = {c.raw_type.removesuffix("[]") for t in found.values() for c in t.columns}
-    return Seen(
+    return Catalogs(
         origin=read_origin(source),
         source=found,
         raw=read_tables(warehouse, [(s.raw_schema, s.raw_table) for s in specs]),
@@ -74,7 +74,7 @@ def _unknown(warehouse: PgCursor, types: set[str]) -> frozenset[str]:
     return frozenset(unknown)
 
 
-def supported(columns: Sequence[Column], seen: Seen) -> tuple[Column, ...]:
+def supported(columns: Sequence[Column], seen: Catalogs) -> tuple[Column, ...]:
     """Return the columns, those of types that the warehouse lacks as text."""
     return tuple(
         replace(c, raw_type="text[]" if c.raw_type.endswith("[]") else "text", is_cast=True)

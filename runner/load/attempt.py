@@ -1,4 +1,4 @@
-"""One round of a load: all tables as of one exported source snapshot, by parallel workers."""
+"""One attempt of a load: all tables as of one exported source snapshot, by parallel workers."""
 
 from __future__ import annotations
 
@@ -16,14 +16,13 @@ from runner.connect import as_haven_error, connect, explained, is_connection_err
 from runner.contract import Contract
 from runner.errors import HavenError
 from runner.load.breaker import Breaker
-from runner.load.faults import SnapshotLost
 from runner.load.jobs import Job
 from runner.load.marks import read_marks
 from runner.load.outcome import LoadRequest, TableOutcome
 from runner.load.plan import TablePlan, not_planned, plan_all
-from runner.load.sessions import Pair, Pool, set_lock_timeout
-from runner.load.state import RunRecord, next_load_ids
+from runner.load.sessions import Pool, SessionPair, SnapshotLost, set_lock_timeout
 from runner.load.table import record
+from runner.ops import RunRecord, next_load_ids
 from runner.settings import Connection
 
 
@@ -44,7 +43,7 @@ class Listener:
 
 
 @dataclass
-class Round:
+class Attempt:
     """Loads all tables as of one source snapshot; `outcomes` adds up over the rounds of a run."""
 
     contract: Contract
@@ -59,7 +58,7 @@ class Round:
         self.outcomes: dict[str, TableOutcome] = {}
 
     def load(self) -> None:
-        """Load all tables. Raises SnapshotLost if a new round may do better, else HavenError or psycopg2.Error."""
+        """Load all tables. Raises SnapshotLost if a new attempt may do better, else HavenError or psycopg2.Error."""
         try:
             self.run.hold()
             with (
@@ -123,7 +122,7 @@ class Round:
         self, control: PgConnection, keeper: PgConnection
     ) -> tuple[str, list[TablePlan], list[TableOutcome]]:
         """Start the snapshot and plan, in a thread: libpq, waiting for a lock, would not hear of Ctrl-C."""
-        pair = Pair(keeper, control)
+        pair = SessionPair(keeper, control)
 
         def work() -> tuple[str, list[TablePlan], list[TableOutcome]]:
             try:
@@ -169,7 +168,7 @@ class Round:
         self.listener.on_done(outcome)
 
     def give_up(self, cause: HavenError) -> None:
-        """Note that no further round will be tried. Raises `cause` if not one table was loaded."""
+        """Note that no further attempt will be tried. Raises `cause` if not one table was loaded."""
         with closing(connect(self.warehouse, application_name=self.name)) as control:
             try:
                 connect(self.source, application_name=self.name).close()
