@@ -47,7 +47,9 @@ snapshot_rows as (
 
 product_versions as (
 
-    {{ scd2_versions('snapshot_rows', 'product_id') }}
+    {{ scd2_versions('snapshot_rows', 'product_id', unknown={
+        'vendor_id': '-1', 'category_id': '-1', 'product_title': "'Unknown'"
+    }) }}
 
 ),
 
@@ -57,94 +59,44 @@ categories as (
 
 ),
 
-known_members as (
-
-    select
-        product_versions.product_id,
-        product_versions.vendor_id,
-        product_versions.category_id,
-        product_versions.product_title,
-        categories.category_name,
-        product_versions.product_condition,
-        product_versions.listing_status,
-        product_versions.currency_code,
-        product_versions.price_amount,
-        product_versions.version_number,
-        product_versions.is_current,
-        product_versions.is_deleted,
-        product_versions.listed_at,
-        product_versions.valid_from,
-        product_versions.valid_to,
-        product_versions._load_id
-    from product_versions
-    left join categories
-        on product_versions.category_id = categories.category_id
-
-),
-
-unknown_member as (
-
-    select
-        -1::bigint as product_id,
-        -1::bigint as vendor_id,
-        -1::bigint as category_id,
-        'Unknown' as product_title,
-        'Unknown' as category_name,
-        null::text as product_condition,
-        null::text as listing_status,
-        null::text as currency_code,
-        null::numeric as price_amount,
-        0 as version_number,
-        true as is_current,
-        false as is_deleted,
-        null::timestamptz as listed_at,
-        '-infinity'::timestamptz as valid_from,
-        '9999-12-31 00:00:00+00'::timestamptz as valid_to,
-        0::bigint as _load_id
-
-),
-
-members as (
-
-    select * from known_members
-    union all
-    select * from unknown_member
-
-),
-
 final as (
 
     select
         -- ids
-        {{ dbt_utils.generate_surrogate_key(['product_id', 'version_number']) }} as product_key,
-        product_id,
-        vendor_id,
-        category_id,
+        product_versions.product_key,
+        product_versions.product_id,
+        product_versions.vendor_id,
+        product_versions.category_id,
 
         -- strings
-        product_title,
-        category_name,
-        product_condition,
-        listing_status,
-        currency_code,
+        product_versions.product_title,
+        case
+            when product_versions.product_id = -1 then 'Unknown'
+            else categories.category_name
+        end as category_name,
+        product_versions.product_condition,
+        product_versions.listing_status,
+        product_versions.currency_code,
 
         -- numerics
-        price_amount,
-        version_number,
+        product_versions.price_amount,
+        product_versions.version_number,
 
         -- booleans
-        is_current,
-        is_deleted,
+        product_versions.is_current,
+        product_versions.is_deleted,
 
         -- timestamps
-        listed_at,
-        valid_from,
-        valid_to,
+        product_versions.listed_at,
+        product_versions.valid_from,
+        product_versions.valid_to,
 
         -- load metadata
-        _load_id
-    from members
-    where {{ is_touched('product_id') }}
+        product_versions._load_id
+    from product_versions
+    left join categories
+        on product_versions.category_id = categories.category_id
+    where {{ is_touched('product_versions.product_id') }}
 
 )
 

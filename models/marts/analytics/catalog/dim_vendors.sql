@@ -38,52 +38,9 @@ snapshot_rows as (
 
 vendor_versions as (
 
-    {{ scd2_versions('snapshot_rows', 'vendor_id') }}
-
-),
-
-known_members as (
-
-    select
-        vendor_id,
-        vendor_name,
-        state_code,
-        commission_rate,
-        version_number,
-        is_active,
-        is_current,
-        is_deleted,
-        onboarded_at,
-        valid_from,
-        valid_to,
-        _load_id
-    from vendor_versions
-
-),
-
-unknown_member as (
-
-    select
-        -1::bigint as vendor_id,
-        'Unknown' as vendor_name,
-        null::text as state_code,
-        0::numeric as commission_rate,
-        0 as version_number,
-        false as is_active,
-        true as is_current,
-        false as is_deleted,
-        null::timestamptz as onboarded_at,
-        '-infinity'::timestamptz as valid_from,
-        '9999-12-31 00:00:00+00'::timestamptz as valid_to,
-        0::bigint as _load_id
-
-),
-
-members as (
-
-    select * from known_members
-    union all
-    select * from unknown_member
+    {{ scd2_versions('snapshot_rows', 'vendor_id', unknown={
+        'vendor_name': "'Unknown'", 'commission_rate': '0', 'is_active': 'false'
+    }) }}
 
 ),
 
@@ -91,7 +48,7 @@ final as (
 
     select
         -- ids
-        {{ dbt_utils.generate_surrogate_key(['vendor_id', 'version_number']) }} as vendor_key,
+        vendor_key,
         vendor_id,
 
         -- strings
@@ -114,7 +71,7 @@ final as (
 
         -- load metadata
         _load_id
-    from members
+    from vendor_versions
     where {{ is_touched('vendor_id') }}
 
 )

@@ -39,54 +39,7 @@ snapshot_rows as (
 
 customer_versions as (
 
-    {{ scd2_versions('snapshot_rows', 'customer_id') }}
-
-),
-
-known_members as (
-
-    select
-        customer_id,
-        email_domain,
-        city,
-        state_code,
-        country_code,
-        version_number,
-        is_marketing_opt_in,
-        is_current,
-        is_deleted,
-        registered_at,
-        valid_from,
-        valid_to,
-        _load_id
-    from customer_versions
-
-),
-
-unknown_member as (
-
-    select
-        -1::bigint as customer_id,
-        null::text as email_domain,
-        null::text as city,
-        null::text as state_code,
-        null::text as country_code,
-        0 as version_number,
-        false as is_marketing_opt_in,
-        true as is_current,
-        false as is_deleted,
-        null::timestamptz as registered_at,
-        '-infinity'::timestamptz as valid_from,
-        '9999-12-31 00:00:00+00'::timestamptz as valid_to,
-        0::bigint as _load_id
-
-),
-
-members as (
-
-    select * from known_members
-    union all
-    select * from unknown_member
+    {{ scd2_versions('snapshot_rows', 'customer_id', unknown={'is_marketing_opt_in': 'false'}) }}
 
 ),
 
@@ -94,7 +47,7 @@ final as (
 
     select
         -- ids
-        {{ dbt_utils.generate_surrogate_key(['customer_id', 'version_number']) }} as customer_key,
+        customer_key,
         customer_id,
 
         -- strings
@@ -118,7 +71,7 @@ final as (
 
         -- load metadata
         _load_id
-    from members
+    from customer_versions
     where {{ is_touched('customer_id') }}
 
 )
