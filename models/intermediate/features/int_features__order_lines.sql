@@ -1,19 +1,3 @@
-{{
-    config(
-        materialized='incremental',
-        incremental_strategy='touched_keys',
-        unique_key='order_item_id',
-        on_schema_change='fail',
-        indexes=[
-            {'columns': ['order_item_id'], 'unique': true},
-            {'columns': ['order_id']},
-            {'columns': ['customer_id']},
-            {'columns': ['product_id']},
-        ],
-        meta={'touched_key': 'order_id', 'distribution': 'customer_id'}
-    )
-}}
-
 -- Deleted rows stay, with the time of the deletion: before it, they were known.
 with
 

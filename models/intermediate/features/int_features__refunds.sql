@@ -1,18 +1,3 @@
-{{
-    config(
-        materialized='incremental',
-        incremental_strategy='touched_keys',
-        unique_key='payment_id',
-        on_schema_change='fail',
-        full_refresh=false,
-        indexes=[
-            {'columns': ['payment_id'], 'unique': true},
-            {'columns': ['customer_id']},
-        ],
-        meta={'distribution': 'customer_id'}
-    )
-}}
-
 with
 
 payments as (

@@ -1,5 +1,3 @@
-{{ config(materialized='table') }}
-
 -- How far the data reaches, by what was known: one clock that is wrong must not move the as-of day
 -- of all marts. A table, as several of them ask for its one row, and more than once.
 with

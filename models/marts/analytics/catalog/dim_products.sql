@@ -1,23 +1,3 @@
-{{
-    config(
-        materialized='incremental',
-        incremental_strategy='touched_keys',
-        unique_key=['product_id', 'version_number'],
-        on_schema_change='fail',
-        indexes=[
-            {'columns': ['product_key'], 'unique': true},
-            {'columns': ['product_id', 'version_number'], 'unique': true},
-            {'columns': ['product_id', 'valid_from'], 'unique': true},
-            {'columns': ['category_id']},
-        ],
-        meta={
-            'touched_by': {
-                'stg_clutter_haven__categories': {'column': 'category_id', 'through': 'this'},
-            }
-        }
-    )
-}}
-
 with
 
 snapshot_rows as (

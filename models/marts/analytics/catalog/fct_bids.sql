@@ -1,35 +1,3 @@
-{{
-    config(
-        materialized='incremental',
-        incremental_strategy='touched_keys',
-        unique_key='bid_id',
-        on_schema_change='fail',
-        indexes=[
-            {'columns': ['bid_id'], 'unique': true},
-            {'columns': ['product_id']},
-            {'columns': ['customer_id']},
-            {'columns': ['bid_date']},
-        ],
-        meta={
-            'distribution': 'customer_id',
-            'touched_by': {
-                'dim_products': {
-                    'column': 'product_id',
-                    'through': 'this',
-                    'as_of': 'bid_at',
-                    'uses': ['product_key', 'price_amount', 'currency_code'],
-                },
-                'dim_customers': {
-                    'column': 'customer_id',
-                    'through': 'this',
-                    'as_of': 'bid_at',
-                    'uses': 'customer_key',
-                },
-            }
-        }
-    )
-}}
-
 with
 
 bids as (

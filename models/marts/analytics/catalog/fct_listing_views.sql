@@ -1,36 +1,3 @@
-{{
-    config(
-        materialized='partitioned',
-        partition_by={'column': 'view_date', 'step': 'month'},
-        incremental_strategy='touched_keys',
-        unique_key='view_id',
-        on_schema_change='fail',
-        indexes=[
-            {'columns': ['view_id', 'view_date'], 'unique': true},
-            {'columns': ['product_id']},
-            {'columns': ['vendor_id']},
-            {'columns': ['customer_id']},
-        ],
-        meta={
-            'distribution': 'customer_id',
-            'touched_by': {
-                'dim_products': {
-                    'column': 'product_id',
-                    'through': 'this',
-                    'as_of': 'viewed_at',
-                    'uses': ['product_key', 'vendor_id'],
-                },
-                'dim_vendors': {
-                    'column': 'vendor_id', 'through': 'this', 'as_of': 'viewed_at', 'uses': 'vendor_key'
-                },
-                'dim_customers': {
-                    'column': 'customer_id', 'through': 'this', 'as_of': 'viewed_at', 'uses': 'customer_key'
-                },
-            }
-        }
-    )
-}}
-
 with
 
 views as (

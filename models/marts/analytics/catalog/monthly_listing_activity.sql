@@ -1,12 +1,3 @@
-{{
-    config(
-        indexes=[
-            {'columns': ['product_id', 'month_start_date'], 'unique': true},
-            {'columns': ['month_start_date']},
-        ]
-    )
-}}
-
 with
 
 listing_views as (

@@ -1,27 +1,3 @@
-{{
-    config(
-        materialized='incremental',
-        incremental_strategy='touched_keys',
-        unique_key=['customer_id', 'currency_code'],
-        on_schema_change='fail',
-        indexes=[
-            {'columns': ['customer_id', 'currency_code'], 'unique': true},
-            {'columns': ['currency_code', 'net_amount desc', 'customer_id']},
-        ],
-        meta={
-            'touched_key': ['customer_id', 'currency_code'],
-            'touched_by': {
-                'fct_orders': {
-                    'column': ['customer_id', 'currency_code'],
-                    'uses': [
-                        'order_id', 'item_count', 'order_amount', 'refunded_amount', 'order_date', 'is_revenue'
-                    ],
-                },
-            }
-        }
-    )
-}}
-
 with
 
 orders as (

@@ -1,17 +1,3 @@
-{{
-    config(
-        materialized='incremental',
-        incremental_strategy='touched_keys',
-        unique_key=['customer_id', 'version_number'],
-        on_schema_change='fail',
-        indexes=[
-            {'columns': ['customer_key'], 'unique': true},
-            {'columns': ['customer_id', 'version_number'], 'unique': true},
-            {'columns': ['customer_id', 'valid_from'], 'unique': true},
-        ]
-    )
-}}
-
 with
 
 snapshot_rows as (

@@ -1,13 +1,3 @@
-{{
-    config(
-        indexes=[
-            {'columns': ['review_id', 'customer_id'], 'unique': true},
-            {'columns': ['product_id']},
-            {'columns': ['review_date']},
-        ]
-    )
-}}
-
 with
 
 reviews as (

@@ -1,27 +1,3 @@
-{{
-    config(
-        materialized='incremental',
-        incremental_strategy='touched_keys',
-        unique_key=['month_start_date'],
-        on_schema_change='fail',
-        indexes=[{'columns': ['month_start_date'], 'unique': true}],
-        meta={
-            'touched_by': {
-                'fct_orders': {
-                    'column': "date_trunc('month', order_date::timestamp)::date",
-                    'uses': 'customer_id',
-                },
-                'fct_bids': {
-                    'column': "date_trunc('month', bid_date::timestamp)::date",
-                    'uses': 'customer_id',
-                },
-                'stg_clutter_haven__listing_views':
-                    "date_trunc('month', viewed_at at time zone 'UTC')::date",
-            }
-        }
-    )
-}}
-
 -- An increment reads the touched months only, by ranges that indexes answer.
 with
 

@@ -1,26 +1,3 @@
-{{
-    config(
-        materialized='incremental',
-        incremental_strategy='touched_keys',
-        unique_key=['order_date', 'currency_code'],
-        on_schema_change='fail',
-        indexes=[{'columns': ['order_date', 'currency_code'], 'unique': true}],
-        meta={
-            'touched_key': ['order_date', 'currency_code'],
-            'touched_by': {
-                'fct_orders': {
-                    'column': ['order_date', 'currency_code'],
-                    'uses': ['order_id', 'order_amount', 'refunded_amount', 'is_revenue'],
-                },
-                'fct_order_items': {
-                    'column': ['order_date', 'currency_code'],
-                    'uses': ['order_item_id', 'commission_amount', 'order_status', 'is_revenue'],
-                },
-            }
-        }
-    )
-}}
-
 with
 
 orders as (

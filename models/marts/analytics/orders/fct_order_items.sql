@@ -1,39 +1,3 @@
-{{
-    config(
-        materialized='incremental',
-        incremental_strategy='touched_keys',
-        unique_key='order_item_id',
-        on_schema_change='fail',
-        indexes=[
-            {'columns': ['order_item_id'], 'unique': true},
-            {'columns': ['order_id']},
-            {'columns': ['product_id']},
-            {'columns': ['vendor_id']},
-            {'columns': ['order_date']},
-        ],
-        meta={
-            'distribution': 'customer_id',
-            'touched_by': {
-                'stg_clutter_haven__orders': {
-                    'column': 'order_id', 'through': 'stg_clutter_haven__order_items'
-                },
-                'dim_products': {
-                    'column': 'product_id',
-                    'through': 'this',
-                    'as_of': 'ordered_at',
-                    'uses': ['product_key', 'vendor_id'],
-                },
-                'dim_vendors': {
-                    'column': 'vendor_id',
-                    'through': 'this',
-                    'as_of': 'ordered_at',
-                    'uses': ['vendor_key', 'commission_rate'],
-                },
-            }
-        }
-    )
-}}
-
 with
 
 items as (

@@ -1,28 +1,3 @@
-{{
-    config(
-        materialized='incremental',
-        incremental_strategy='touched_keys',
-        unique_key='order_id',
-        on_schema_change='fail',
-        indexes=[
-            {'columns': ['order_id'], 'unique': true},
-            {'columns': ['customer_id']},
-            {'columns': ['order_date']},
-        ],
-        meta={
-            'distribution': 'customer_id',
-            'touched_by': {
-                'dim_customers': {
-                    'column': 'customer_id',
-                    'through': 'this',
-                    'as_of': 'ordered_at',
-                    'uses': 'customer_key',
-                },
-            }
-        }
-    )
-}}
-
 with
 
 orders as (

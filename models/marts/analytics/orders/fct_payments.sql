@@ -1,32 +1,3 @@
-{{
-    config(
-        materialized='incremental',
-        incremental_strategy='touched_keys',
-        unique_key='payment_id',
-        on_schema_change='fail',
-        indexes=[
-            {'columns': ['payment_id'], 'unique': true},
-            {'columns': ['order_id']},
-            {'columns': ['customer_id']},
-            {'columns': ['payment_date']},
-        ],
-        meta={
-            'distribution': 'customer_id',
-            'touched_by': {
-                'stg_clutter_haven__orders': {
-                    'column': 'order_id', 'through': 'stg_clutter_haven__payments'
-                },
-                'dim_customers': {
-                    'column': 'customer_id',
-                    'through': 'this',
-                    'as_of': 'paid_at',
-                    'uses': 'customer_key',
-                },
-            }
-        }
-    )
-}}
-
 with
 
 payments as (

@@ -1,22 +1,3 @@
-{{
-    config(
-        materialized='incremental',
-        incremental_strategy='touched_keys',
-        unique_key=['customer_id', 'as_of_date'],
-        on_schema_change='fail',
-        indexes=[
-            {'columns': ['customer_id', 'as_of_date'], 'unique': true},
-            {'columns': ['as_of_date']},
-        ],
-        meta={
-            'touched_by': {
-                'int_features__as_of_dates': {'new': 'as_of_date'},
-                'stg_clutter_haven__listing_views': {'column': 'customer_id', 'moves': false},
-            }
-        }
-    )
-}}
-
 with
 
 as_of_dates as (

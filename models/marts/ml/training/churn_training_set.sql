@@ -1,5 +1,3 @@
-{{ config(materialized='view') }}
-
 with
 
 training_rows as (
