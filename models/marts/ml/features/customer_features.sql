@@ -163,74 +163,32 @@ amounts_per_customer as (
 
 refunds_per_customer as (
 
-    select
-        due.customer_id,
-        due.as_of_date,
-        count(*) as refund_count_365d
-    from due
-    inner join {{ events_of('refunds', 'customer_id') }}
-        on
-            due.customer_id = refunds.customer_id
-            and {{ is_known('refunds', 'refunded_at') }}
-            and {{ in_last_days('refunds.refunded_at', 365) }}
-    group by
-        due.customer_id,
-        due.as_of_date
+    {{ windowed_counts(
+        'refunds', 'refunded_at', 'customer_id', {'refund_count_365d': 365}, within=365
+    ) }}
 
 ),
 
 bids_per_customer as (
 
-    select
-        due.customer_id,
-        due.as_of_date,
-        count(*) as bid_count_90d
-    from due
-    inner join {{ events_of('bids', 'customer_id') }}
-        on
-            due.customer_id = bids.customer_id
-            and {{ is_known('bids', 'bid_at') }}
-            and {{ in_last_days('bids.bid_at', 90) }}
-    group by
-        due.customer_id,
-        due.as_of_date
+    {{ windowed_counts('bids', 'bid_at', 'customer_id', {'bid_count_90d': 90}, within=90) }}
 
 ),
 
 reviews_per_customer as (
 
-    select
-        due.customer_id,
-        due.as_of_date,
-        count(*) as review_count_365d
-    from due
-    inner join {{ events_of('reviews', 'customer_id') }}
-        on
-            due.customer_id = reviews.customer_id
-            and {{ is_known('reviews', 'reviewed_at') }}
-            and {{ in_last_days('reviews.reviewed_at', 365) }}
-    group by
-        due.customer_id,
-        due.as_of_date
+    {{ windowed_counts(
+        'reviews', 'reviewed_at', 'customer_id', {'review_count_365d': 365}, within=365
+    ) }}
 
 ),
 
 views_per_customer as (
 
-    select
-        due.customer_id,
-        due.as_of_date,
-        count(*) as view_count_90d,
-        count(*) filter (where {{ in_last_days('listing_views.viewed_at', 30) }}) as view_count_30d
-    from due
-    inner join {{ events_of('listing_views', 'customer_id') }}
-        on
-            due.customer_id = listing_views.customer_id
-            and {{ is_known('listing_views', 'viewed_at') }}
-            and {{ in_last_days('listing_views.viewed_at', 90) }}
-    group by
-        due.customer_id,
-        due.as_of_date
+    {{ windowed_counts(
+        'listing_views', 'viewed_at', 'customer_id',
+        {'view_count_30d': 30, 'view_count_90d': 90}, within=90
+    ) }}
 
 ),
 

@@ -83,88 +83,47 @@ due as materialized (
 
 sales_per_product as (
 
-    select
-        due.product_id,
-        due.as_of_date,
-        count(*) filter (where {{ in_last_days('order_lines.ordered_at', 30) }})
-            as order_line_count_30d,
-        count(*) filter (where {{ in_last_days('order_lines.ordered_at', 90) }})
-            as order_line_count_90d,
-        coalesce(
-            sum(order_lines.quantity) filter (
-                where {{ in_last_days('order_lines.ordered_at', 90) }}
-            ), 0
-        ) as sold_quantity_90d,
-        sum(order_lines.quantity) as sold_quantity,
-        max(order_lines.ordered_at) as last_ordered_at
-    from due
-    inner join {{ events_of('order_lines', 'product_id') }}
-        on
-            due.product_id = order_lines.product_id
-            and {{ is_known('order_lines', 'ordered_at') }}
-    group by
-        due.product_id,
-        due.as_of_date
+    {{ windowed_counts(
+        'order_lines', 'ordered_at', 'product_id',
+        {'order_line_count_30d': 30, 'order_line_count_90d': 90},
+        others={
+            'sold_quantity_90d':
+                'sum(order_lines.quantity) filter (where '
+                ~ in_last_days('order_lines.ordered_at', 90) ~ ')',
+            'sold_quantity': 'sum(order_lines.quantity)',
+            'last_ordered_at': 'max(order_lines.ordered_at)',
+        }
+    ) }}
 
 ),
 
 bids_per_product as (
 
-    select
-        due.product_id,
-        due.as_of_date,
-        count(*) filter (where {{ in_last_days('bids.bid_at', 30) }}) as bid_count_30d,
-        count(*) as bid_count_90d,
-        count(distinct bids.customer_id) as bidder_count_90d,
-        max(bids.bid_amount) filter (where bids.currency_code = due.currency_code)
-            as highest_bid_amount_90d
-    from due
-    inner join {{ events_of('bids', 'product_id') }}
-        on
-            due.product_id = bids.product_id
-            and {{ is_known('bids', 'bid_at') }}
-            and {{ in_last_days('bids.bid_at', 90) }}
-    group by
-        due.product_id,
-        due.as_of_date
+    {{ windowed_counts(
+        'bids', 'bid_at', 'product_id',
+        {'bid_count_30d': 30, 'bid_count_90d': 90},
+        others={
+            'bidder_count_90d': 'count(distinct bids.customer_id)',
+            'highest_bid_amount_90d':
+                'max(bids.bid_amount) filter (where bids.currency_code = due.currency_code)',
+        },
+        within=90
+    ) }}
 
 ),
 
 reviews_per_product as (
 
-    select
-        due.product_id,
-        due.as_of_date,
-        count(*) as review_count
-    from due
-    inner join {{ events_of('reviews', 'product_id') }}
-        on
-            due.product_id = reviews.product_id
-            and {{ is_known('reviews', 'reviewed_at') }}
-    group by
-        due.product_id,
-        due.as_of_date
+    {{ windowed_counts('reviews', 'reviewed_at', 'product_id', {'review_count': none}) }}
 
 ),
 
 views_per_product as (
 
-    select
-        due.product_id,
-        due.as_of_date,
-        count(*) as view_count_90d,
-        count(*) filter (where {{ in_last_days('listing_views.viewed_at', 7) }}) as view_count_7d,
-        count(*) filter (where {{ in_last_days('listing_views.viewed_at', 30) }})
-            as view_count_30d
-    from due
-    inner join {{ events_of('listing_views', 'product_id') }}
-        on
-            due.product_id = listing_views.product_id
-            and {{ is_known('listing_views', 'viewed_at') }}
-            and {{ in_last_days('listing_views.viewed_at', 90) }}
-    group by
-        due.product_id,
-        due.as_of_date
+    {{ windowed_counts(
+        'listing_views', 'viewed_at', 'product_id',
+        {'view_count_7d': 7, 'view_count_30d': 30, 'view_count_90d': 90}, within=90
+    ) }}
 
 ),
 
