@@ -68,7 +68,7 @@ app = typer.Typer(
     name="haven",
     cls=_Commands,
     help="Load a PostgreSQL application database into a dbt warehouse, build it, test it, report on it.",
-    epilog="Exit codes: 0 well, 1 data or quality failure, 2 usage or settings, "
+    epilog="Exit codes: 0 success, 1 data or quality failure, 2 usage or settings, "
     "3 a database is unreachable, 75 another run holds the lock, 129 closed terminal, 130 Ctrl-C, 143 SIGTERM.",
     no_args_is_help=True,
     add_completion=False,

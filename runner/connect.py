@@ -269,7 +269,7 @@ _ADVICE = (
     (
         psycopg2.errors.CharacterNotInRepertoire,
         "",
-        "the text is not of the encoding that its database declares; mend it in the source, or load a "
+        "the text is not of the encoding that its database declares; fix it in the source, or load a "
         "view that does",
     ),
     (

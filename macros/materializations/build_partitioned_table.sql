@@ -120,7 +120,7 @@
     {% if left_over and not has_default %}
         {% do _partition_error(
             left_over ~ ' rows fit no partition: ' ~ spec.column ~ ' is null, infinite or not in the '
-            ~ "ranges or groups of partition_by. Mend them, or set 'default': true to keep them apart") %}
+            ~ "ranges or groups of partition_by. Fix them, or set 'default': true to keep them apart") %}
     {% endif %}
     {{ return(left_over) }}
 {% endmacro %}

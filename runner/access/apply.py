@@ -23,7 +23,7 @@ def roles_sql() -> str:
 def apply_roles(
     session: PgConnection, secret: str | None = None, *, only_if_changed: bool = False
 ) -> None:
-    """Create or mend roles, schemas and rights in one transaction; set the hash's key if there is a `secret`.
+    """Create or update roles, schemas and rights in one transaction; set the hash's key if there is a `secret`.
 
     `only_if_changed`: nothing is done where this very roles.sql was applied before. Raises psycopg2.Error: the
     session's role may not do this.

@@ -20,7 +20,7 @@ def access(
         bool, typer.Option("--print", help="Print the SQL, for psql, instead of running it.")
     ] = False,
 ) -> None:
-    """Create or mend the roles of the warehouse and what each may do; safe to call again.
+    """Create or update the roles of the warehouse and what each may do; safe to call again.
 
     The key of masked values comes from HAVEN_MASK_SECRET; without it, a random one is made once.
     """

@@ -58,7 +58,7 @@ def doctor(
 
 
 def examine(project_dir: Path | None) -> Iterator[Check]:
-    """Yield all checks in the order a newcomer would mend them; a failed one never stops the rest."""
+    """Yield all checks in the order a newcomer would fix them; a failed one never stops the rest."""
     yield _python()
     yield from _tools()
     try:

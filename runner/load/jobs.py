@@ -115,7 +115,7 @@ def _reason(plan: TablePlan, error: psycopg2.Error) -> HavenError:
     else:
         return said
     return DataError(
-        f"the key of {plan.spec.label} is ({', '.join(plan.key)}), and {wrong}: mend the rows, or name the columns "
+        f"the key of {plan.spec.label} is ({', '.join(plan.key)}), and {wrong}: fix the rows, or name the columns "
         f"that tell rows apart with `primary_key` in {plan.spec.file}"
     )
 

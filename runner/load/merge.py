@@ -94,7 +94,7 @@ def check_key_holds(plan: TablePlan, cursor: PgCursor, rows: sql.Composable) -> 
         times = f" {count:,} times" if count > 1 else ""
         raise DataError(
             f"{plan.spec.label}: the key ({', '.join(plan.key)}) must be unique and without nulls, but the source's "
-            f"{plan.kind} has ({has}){times}: nothing was changed. Mend that in the source, name a key that holds "
+            f"{plan.kind} has ({has}){times}: nothing was changed. Fix that in the source, name a key that holds "
             f"with `primary_key` in {plan.spec.file}, or load a view of it without a key"
         )
 

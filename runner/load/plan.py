@@ -257,7 +257,7 @@ def _where_it_went(source: PgCursor, spec: TableSpec) -> str:
             f"{name}, but there is one in {', '.join(elsewhere)}: if it was moved, set `source_schema` "
             f"in {spec.file}"
         )
-    return f"{name}: was it dropped or renamed? Mend or remove it in {spec.file}"
+    return f"{name}: was it dropped or renamed? Fix or remove it in {spec.file}"
 
 
 def plan_all(

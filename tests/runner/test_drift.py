@@ -329,7 +329,7 @@ def test_raw_follows_every_change_of_type_that_loses_nothing(shop: Shop) -> None
         # Watermarks stay as they are: raw's own cast must give what the source has now.
         shop.execute(f"alter table {spec.name} alter column v type {new} using v::{new}")
     assert {o.table: o.error for o in shop.load(*specs) if o.error} == {}
-    # A full load compares every value and finds nothing to mend.
+    # A full load compares every value and finds nothing to update.
     assert {o.table: o.rows_moved for o in shop.load(*specs, full=True) if o.rows_moved} == {}
     for spec, (old, new, _) in zip(specs, LOSSLESS, strict=True):
         query = "select id, v::text, {} from {}.{} order by id"
@@ -880,7 +880,7 @@ def test_no_column_collides_with_a_name_that_the_loader_invents(
             "view t as select null::integer as id, 'secret' as name",
             ("id",),
             1,
-            "the key of shop.t is (id), and a row of the source has no id: mend the rows, or name",
+            "the key of shop.t is (id), and a row of the source has no id: fix the rows, or name",
         ),
         (
             "table t as select string_agg(sha512(n::text::bytea)::text, '') as id "

@@ -613,7 +613,7 @@ def test_text_that_cannot_be_converted_is_an_error(
         code, error = refusal(shop, SPEC)
         assert code == 1
         assert 'invalid byte sequence for encoding "UTF8": 0xe9' in error
-        assert "mend it in the source" in error
+        assert "fix it in the source" in error
     narrow = encoded(warehouse_settings, databases, "latin1")
     for shop in open_shop(source_settings, narrow):
         shop.execute("create table item (id int primary key, name text, updated_at timestamptz)")
