@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import psycopg2
@@ -57,7 +58,7 @@ def call_macro(
             answer = dict(json.loads(text))
             raise_refusal(answer, key)
             return answer
-    raise _failure(dbt_message(outcome.output, settings.project_dir))
+    raise _failure(outcome.output, settings.project_dir)
 
 
 def raise_refusal(answer: Mapping[str, Any], key: str | None = None) -> None:
@@ -87,13 +88,14 @@ def _operator_env(settings: Settings, key: str | None) -> dict[str, str]:
     return env
 
 
-def _failure(message: str) -> HavenError:
+def _failure(output: str, project: Path) -> HavenError:
     """Return the error for what dbt says, in one line without where in Jinja it happened."""
-    lines = [line.strip() for line in message.splitlines()]
+    lines = [line.strip() for line in dbt_message(output, project).splitlines()]
     text = " ".join(line for line in lines if line and not line.startswith(">"))
     text = text.removeprefix("Encountered an error while running operation: ")
     if is_connection_message(text):
         return UnreachableError(f"the connection broke: {text}; run it again", is_transient=True)
-    if "Compilation Error" in text or "permission denied" in text:
+    # Which kind of error it is stands in the line that the message leaves out.
+    if "Compilation Error" in output or "permission denied" in text:
         return ConfigError(text)
     return DataError(text)

@@ -258,7 +258,7 @@ create table if not exists ops.node_results (
     path text,
     severity text,
     owner text,
-    tags text[],
+    tags jsonb,
     status text,
     failures bigint,
     rows_affected bigint,
