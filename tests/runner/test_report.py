@@ -300,7 +300,7 @@ def test_the_page_in_a_browser(
         warehouse_connection,
         "insert into ops.node_results (run_id, node_id, node_name, kind, package_name, model_name, layer, rule, "
         "description, tags, status, failures, path, failing_rows) values ('run-a', %s, %s, 'data test', 'shop', "
-        "'people', 'staging', %s, %s, array[%s], 'fail', 1, '', %s)",
+        "'people', 'staging', %s, %s, jsonb_build_array(%s::text), 'fail', 1, '', %s)",
         entries[1]["unique_id"],
         "evil " + EVIL,
         EVIL,
