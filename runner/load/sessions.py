@@ -97,7 +97,8 @@ class Pool:
         Raises:
             DataError: the work took longer than `timeout_s` seconds.
             Stopped: `stop` was called.
-            UnreachableError, SnapshotLost: there was no pair yet and none could be opened.
+            UnreachableError: there was no pair yet and none could be opened.
+            SnapshotLost: the run's snapshot is gone.
         """
         if self.stopped.is_set():
             raise Stopped

@@ -315,6 +315,14 @@ def databases(cluster_home: Path) -> Iterator[Databases]:
     made.drop_all()
 
 
+@pytest.fixture(scope="module")
+def module_databases(cluster_home: Path) -> Iterator[Databases]:
+    """Databases that live as long as this module's tests."""
+    made = Databases(cluster_home)
+    yield made
+    made.drop_all()
+
+
 @pytest.fixture
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Browser:
     """A function that opens a page in headless Chromium without a network and returns its DOM."""

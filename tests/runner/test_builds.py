@@ -31,14 +31,6 @@ SLEEPS = (
 
 
 @pytest.fixture(scope="module")
-def module_databases(cluster_home: Path) -> Iterator[Databases]:
-    """Databases that live as long as this module's tests."""
-    made = Databases(cluster_home)
-    yield made
-    made.drop_all()
-
-
-@pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory, module_databases: Databases) -> Project:
     """The small project, loaded and built once."""
     folder = shop.make_project(tmp_path_factory.mktemp("builds") / "shop")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator
 from contextlib import closing
 from datetime import date
 from pathlib import Path
@@ -26,14 +25,6 @@ FEATURES = ("customer_features", "product_features")
 MODELS = ("int_features__order_lines", *FEATURES, "churn_labels")
 AS_OF = date(2026, 3, 1)
 LOAD_ID = 1000
-
-
-@pytest.fixture(scope="module")
-def module_databases(cluster_home: Path) -> Iterator[Databases]:
-    """Databases that live as long as this module's tests."""
-    made = Databases(cluster_home)
-    yield made
-    made.drop_all()
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,6 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -55,14 +54,6 @@ def install(project: Project, variant: str) -> None:
     if variant == "real" and (reason := real_packages_missing()):
         pytest.skip(f"the real dbt packages are not in the cache: {reason}")
     project.haven("deps", *(["--offline"] if variant == "offline" else []))
-
-
-@pytest.fixture(scope="module")
-def module_databases(cluster_home: Path) -> Iterator[Databases]:
-    """Databases that live as long as this module's tests."""
-    made = Databases(cluster_home)
-    yield made
-    made.drop_all()
 
 
 @pytest.fixture(scope="module", params=["offline", "real"])

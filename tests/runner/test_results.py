@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -141,14 +140,6 @@ def make_project(folder: Path) -> Path:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
     return folder
-
-
-@pytest.fixture(scope="module")
-def module_databases(cluster_home: Path) -> Iterator[Databases]:
-    """Databases that live as long as this module's tests."""
-    made = Databases(cluster_home)
-    yield made
-    made.drop_all()
 
 
 @pytest.fixture(scope="module")

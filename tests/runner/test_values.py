@@ -7,7 +7,6 @@ Both must hold the same rows. The tests after that work on the odd one.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -53,14 +52,6 @@ IN_DIMENSIONS = (
     "timestamptz_pl_interval(timestamp with time zone,interval)",
     "timestamptz_mi_interval(timestamp with time zone,interval)",
 )
-
-
-@pytest.fixture(scope="module")
-def module_databases(cluster_home: Path) -> Iterator[Databases]:
-    """Databases that live as long as this module's tests."""
-    made = Databases(cluster_home)
-    yield made
-    made.drop_all()
 
 
 def odd_database(databases: Databases, side: str) -> Any:
