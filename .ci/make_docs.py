@@ -86,11 +86,7 @@ def dictionary(manifest: dict[str, Any]) -> str:
 
 def erd(manifest: dict[str, Any]) -> str:
     """Return the star schema as a Mermaid diagram: facts, dimensions and the relationships that tests prove."""
-    names = {
-        key: node
-        for key, node in own_nodes(manifest).items()
-        if node["name"].startswith(("fct_", "dim_"))
-    }
+    names = {key: node for key, node in own_nodes(manifest).items() if node["name"].startswith(("fct_", "dim_"))}
     links = set()
     for test in tests(manifest):
         metadata = test.get("test_metadata") or {}

@@ -23,9 +23,7 @@ def seed() -> str:
     calendar = yaml.safe_load((ROOT / "dbt_project.yml").read_text(encoding="utf-8"))["vars"]
     first = date.fromisoformat(calendar["calendar_start_date"])
     last = date.fromisoformat(calendar["calendar_end_date"]) - timedelta(days=1)
-    known = holidays.country_holidays(
-        "US", years=range(first.year, last.year + 1), observed=False, language="en_US"
-    )
+    known = holidays.country_holidays("US", years=range(first.year, last.year + 1), observed=False, language="en_US")
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(("holiday_date", "holiday_name"))

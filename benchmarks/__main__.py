@@ -67,9 +67,7 @@ def _measure(names: list[str], options: argparse.Namespace) -> list[str]:
     """Run the parts in clusters of their own; return the ones that failed, whose last results are kept."""
     failed: list[str] = []
     rows, runs = options.rows, options.runs
-    say(
-        f"{', '.join(names)}: {rows:,} rows, {runs} runs (all parts with 5,000,000 and 5: about an hour)"
-    )
+    say(f"{', '.join(names)}: {rows:,} rows, {runs} runs (all parts with 5,000,000 and 5: about an hour)")
     with tempfile.TemporaryDirectory(prefix="haven-bench-") as folder:
         home = Path(folder)
         try:
@@ -103,13 +101,9 @@ def _from_here(bench: cluster.Bench, found: list[results.Row]) -> list[results.R
     git = ["git", "-C", str(cluster.ROOT), "describe", "--always", "--dirty=+"]
     commit = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip()
     memory = round(psutil.virtual_memory().total / 2**30)
-    machine = (
-        f"{os.cpu_count()} cores, {memory} GB, {platform.system()}, PostgreSQL {server.split()[0]}"
-    )
+    machine = f"{os.cpu_count()} cores, {memory} GB, {platform.system()}, PostgreSQL {server.split()[0]}"
     now = f"{datetime.now(UTC):%Y-%m-%d %H:%M}"
-    return [
-        replace(row, measured=now, commit=commit or "unknown", machine=machine) for row in found
-    ]
+    return [replace(row, measured=now, commit=commit or "unknown", machine=machine) for row in found]
 
 
 if __name__ == "__main__":

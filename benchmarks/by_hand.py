@@ -81,7 +81,7 @@ def bulk(bench: Bench, rows: int) -> list[Method]:
             )
             for how, label in helpers.items()
         ),
-    ]  # fmt: skip
+    ]
 
 
 def foreign(bench: Bench) -> Pipe:

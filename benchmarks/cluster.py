@@ -147,9 +147,7 @@ class Bench:
         (folder / "models").mkdir(parents=True, exist_ok=True)
         (folder / "dbt_project.yml").write_text(PROFILE.format(name=name), encoding="utf-8")
         listed = ", ".join(f"{{name: {one}}}" for one in tables)
-        sources = SOURCES.format(
-            strategy=strategy, schema=schema, deletes=deletes, lookback=lookback, tables=listed
-        )
+        sources = SOURCES.format(strategy=strategy, schema=schema, deletes=deletes, lookback=lookback, tables=listed)
         (folder / "models" / "sources.yml").write_text(sources, encoding="utf-8")
         run(self.haven(folder, "--dry-run"), cwd=ROOT)
         return folder
@@ -207,9 +205,7 @@ def start(home: Path) -> Bench:
     embedded.up(home)
     state = read_state(home) or {}
     bench = Bench(
-        home,
-        Connection(side="source", **state["source"]),
-        Connection(side="warehouse", **state["warehouse"]),
+        home, Connection(side="source", **state["source"]), Connection(side="warehouse", **state["warehouse"])
     )
     lines = ""
     for target in (bench.source, bench.warehouse):

@@ -72,9 +72,7 @@ def _cpu_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def _start(
-    pipe: Pipe, output: IO[bytes], errors: IO[bytes], cwd: Path | None
-) -> list[subprocess.Popen[bytes]]:
+def _start(pipe: Pipe, output: IO[bytes], errors: IO[bytes], cwd: Path | None) -> list[subprocess.Popen[bytes]]:
     started: list[subprocess.Popen[bytes]] = []
     for position, command in enumerate(pipe.commands, start=1):
         is_last = position == len(pipe.commands)

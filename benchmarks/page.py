@@ -33,11 +33,7 @@ def goals(rows: Sequence[Row]) -> str:
                 other = _figure(rows, goal, goal["against"], goal["against_measure"])
                 value = value / other if value and other else None
             if value is not None:
-                is_low, unit, limit = (
-                    goal["bound"] == "at most",
-                    f" {goal['unit']}".rstrip(),
-                    float(goal["limit"]),
-                )
+                is_low, unit, limit = (goal["bound"] == "at most", f" {goal['unit']}".rstrip(), float(goal["limit"]))
                 is_met = value <= limit if is_low else value >= limit
                 found = f"{goal['bound']} {limit:g}{unit} | {value:.3g}{unit} | {'yes' if is_met else '**no**'}"
                 lines.append(f"| {goal['what']} | {found} |")
@@ -60,9 +56,7 @@ def part_table(rows: Sequence[Row], part: str) -> str:
     own = [row for row in rows if row.part == part]
     if not own:
         return "Not measured on this machine yet.\n"
-    measures = list(
-        dict.fromkeys(row.measure for row in sorted(own, key=lambda row: row.measure == "note"))
-    )
+    measures = list(dict.fromkeys(row.measure for row in sorted(own, key=lambda row: row.measure == "note")))
     cells = {(row.variant, row.measure): _cell(row) for row in own}
     lines = [f"| | {' | '.join(measures)} |", f"|---|{'---|' * len(measures)}"]
     for variant in dict.fromkeys(row.variant for row in own):
@@ -79,9 +73,7 @@ def _cell(row: Row) -> str:
         return _fit(row.note)
     numbers = (row.median, row.low, row.high) if row.low != row.high else (row.median,)
     shown = [_number(number, row.unit) for number in numbers if number is not None]
-    more = (
-        f" ({shown[1]} to {shown[2]})" if len(shown) > 1 else f" ({row.note})" if row.note else ""
-    )
+    more = f" ({shown[1]} to {shown[2]})" if len(shown) > 1 else f" ({row.note})" if row.note else ""
     return shown[0] + ("" if row.unit == "times" else f" {row.unit}".rstrip()) + more
 
 

@@ -39,9 +39,7 @@ class Row:
     ) -> Row:  # fmt: skip
         """Return the figure of one or more trials."""
         median, low, high = (round(of(values), 4) for of in (statistics.median, min, max))
-        return cls(
-            part, size, variant, measure, baseline, len(values), median, low, high, unit, note
-        )
+        return cls(part, size, variant, measure, baseline, len(values), median, low, high, unit, note)
 
 
 def read(path: Path) -> list[Row]:
@@ -53,9 +51,7 @@ def read(path: Path) -> list[Row]:
 
 
 def _row(line: dict[str, str]) -> Row:
-    numbers = {
-        name: float(line[name]) if line[name] else None for name in ("median", "low", "high")
-    }
+    numbers = {name: float(line[name]) if line[name] else None for name in ("median", "low", "high")}
     texts = {name: text for name, text in line.items() if name not in (*numbers, "size", "runs")}
     return replace(Row("", int(line["size"]), "", "", runs=int(line["runs"])), **texts, **numbers)  # type: ignore[arg-type]
 

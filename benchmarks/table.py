@@ -32,9 +32,7 @@ class Shape:
 
 def ddl(relation: str, *, key: bool = False) -> str:
     """Return the DDL of `relation` with the table's columns, as a person would write it."""
-    parts = [
-        f"{name} {kind}{'' if name == 'note' else ' not null'}" for name, kind in COLUMNS.items()
-    ]
+    parts = [f"{name} {kind}{'' if name == 'note' else ' not null'}" for name, kind in COLUMNS.items()]
     if key:
         parts.append(f"primary key ({KEY})")
     return f"create table {relation} ({', '.join(parts)})"

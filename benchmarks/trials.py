@@ -82,12 +82,7 @@ class Result:
         measures = (
             ("seconds", "s", self.seconds, ""),
             ("engine", "s", self.own_seconds, ""),
-            (
-                "CPU",
-                "s",
-                [sum(sides.values())],
-                ", ".join(f"{s} {used:.2f}" for s, used in sides.items()),
-            ),
+            ("CPU", "s", [sum(sides.values())], ", ".join(f"{s} {used:.2f}" for s, used in sides.items())),
             ("peak memory", "MB", [self.peak_mb] if self.peak_mb else [], ""),
         )
         found = [
@@ -100,9 +95,7 @@ class Result:
             if baseline is not None and own:
                 pairs = zip(own, baseline.seconds, strict=False)
                 speeds = [self.size / ours / (baseline.size / theirs) for ours, theirs in pairs]
-                found.append(
-                    Row.of(part, self.size, self.name, name, "times", speeds, baseline.name)
-                )
+                found.append(Row.of(part, self.size, self.name, name, "times", speeds, baseline.name))
         note = "; ".join(text for text in (self.note, self.error) if text)
         return [*found, Row(part, self.size, self.name, "note", note=note)] if note else found
 
@@ -113,9 +106,7 @@ def rows_of(part: str, results: Sequence[Result], *without: str) -> list[Row]:
     return [row for row in found if row.measure not in without]
 
 
-def one_trial(
-    bench: Bench, method: Method, result: Result, expected: Shape | None, where: str = "true"
-) -> None:
+def one_trial(bench: Bench, method: Method, result: Result, expected: Shape | None, where: str = "true") -> None:
     """Run and check one trial of `method` and add it to `result`.
 
     Raises CommandFailed or WrongResult, but for a peer: its error is kept in `result`.
@@ -139,16 +130,12 @@ def one_trial(
     say(f"  {method.name}: {done.seconds:.2f} s, {done.peak_mb or 0:.0f} MB")
 
 
-def compare(
-    bench: Bench, methods: Sequence[Method], rows: int, runs: int, shapes: dict[int, Shape]
-) -> list[Result]:
+def compare(bench: Bench, methods: Sequence[Method], rows: int, runs: int, shapes: dict[int, Shape]) -> list[Result]:
     """Load by each method in turn, `runs` times, into a fresh table each time; return one result each.
 
     `shapes` gives the expected copy for a number of rows.
     """
-    results = {
-        m.name: Result(m.name, m.rows or rows, is_haven=m.is_haven, note=m.note) for m in methods
-    }
+    results = {m.name: Result(m.name, m.rows or rows, is_haven=m.is_haven, note=m.note) for m in methods}
     for number in range(runs):
         say(f"trial {number + 1} of {runs}")
         for method in methods:
@@ -163,8 +150,4 @@ def compare(
 
 def clean(bench: Bench) -> None:
     """Drop all copies in the warehouse, and make the schema for copies by hand."""
-    bench.execute(
-        bench.warehouse,
-        f"drop schema if exists {', '.join(SCHEMAS)} cascade",
-        "create schema by_hand",
-    )
+    bench.execute(bench.warehouse, f"drop schema if exists {', '.join(SCHEMAS)} cascade", "create schema by_hand")

@@ -63,15 +63,11 @@ class BuildClaim:
                     session.close()
                     return
                 before_wait()
-                cursor.execute(
-                    "select pg_advisory_lock_shared(%s, hashtext(%s))", (LOCK_SPACE, self.run_id)
-                )
+                cursor.execute("select pg_advisory_lock_shared(%s, hashtext(%s))", (LOCK_SPACE, self.run_id))
                 while holder := self._ask(cursor):
                     if time.monotonic() > gives_up_at:
                         raise LockedError(str(holder))
-                    time.sleep(
-                        _PAUSE_S
-                    )  # here, not in the server, as libpq would not hear of Ctrl-C
+                    time.sleep(_PAUSE_S)  # here, not in the server, as libpq would not hear of Ctrl-C
         except BaseException:
             session.close()
             raise
@@ -86,12 +82,7 @@ class BuildClaim:
         """Return who builds, None if the claim is ours now."""
         schema = sql.Identifier(f"{self.settings.schema_prefix}model_state")
         statement = sql.SQL("select to_jsonb({}.claim_build(%s, %s, true, 0))").format(schema)
-        return as_owner(
-            cursor,
-            self._table,
-            statement.as_string(cursor),
-            (self.run_id, f"haven {self.command}"),
-        )
+        return as_owner(cursor, self._table, statement.as_string(cursor), (self.run_id, f"haven {self.command}"))
 
     def release(self) -> None:
         """Give the claim back; a warehouse that is gone is left alone, as the claim ends with the session."""
@@ -109,11 +100,7 @@ class BuildClaim:
 
 @contextmanager
 def claimed_build(
-    settings: Settings,
-    *,
-    run_id: str,
-    command: str,
-    before_wait: Callable[[], None] = lambda: None,
+    settings: Settings, *, run_id: str, command: str, before_wait: Callable[[], None] = lambda: None
 ) -> Iterator[BuildClaim]:
     """Hold the claim for as long as the block lasts. Raises what `BuildClaim.take` raises."""
     claim = BuildClaim(settings, run_id, command)

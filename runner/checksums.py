@@ -96,9 +96,7 @@ def bucket_of(digest: sql.Composable) -> sql.Composed:
 def key_values(relation: str, key: Sequence[Column]) -> list[sql.Composable]:
     """Return the key's columns in a form in which equal keys are equal byte by byte: 1.0 and 1.00 are one key."""
     return [
-        sql.SQL("trim_scale({})" if _is_numeric(column) else "{}").format(
-            sql.Identifier(relation, column.name)
-        )
+        sql.SQL("trim_scale({})" if _is_numeric(column) else "{}").format(sql.Identifier(relation, column.name))
         for column in key
     ]
 
@@ -119,9 +117,7 @@ def sums(rows: sql.Composable, bucket: sql.Composable, digest: sql.Composable) -
 
 
 # Rows are added up where they lie: sorting millions of them by bucket first takes twice the time.
-ADD_UP_IN_PLACE = (
-    "set local enable_sort = off; set local enable_mergejoin = off; set local jit = off"
-)
+ADD_UP_IN_PLACE = "set local enable_sort = off; set local enable_mergejoin = off; set local jit = off"
 PLAN_AS_USUAL = "reset enable_sort; reset enable_mergejoin; reset jit"
 
 
@@ -140,9 +136,7 @@ class Comparison:
 
     def of_source(self, rows: sql.Composable, key: Sequence[Column]) -> sql.Composed:
         """Return the query for those rows of the query `rows` that lie in a bucket that differs."""
-        return sql.SQL("select * from ({}) as compared where {}").format(
-            rows, self.condition("compared", key)
-        )
+        return sql.SQL("select * from ({}) as compared where {}").format(rows, self.condition("compared", key))
 
     def condition(self, relation: str, key: Sequence[Column]) -> sql.Composed:
         """Return the condition that a row of `relation` lies in a bucket that differs."""

@@ -115,9 +115,7 @@ def killed_by(returncode: int) -> str | None:
 
 
 def _signal_group(group: int, number: signal.Signals) -> None:
-    with suppress(
-        ProcessLookupError, PermissionError
-    ):  # macOS says the latter of a group of zombies
+    with suppress(ProcessLookupError, PermissionError):  # macOS says the latter of a group of zombies
         os.killpg(group, number)
 
 

@@ -121,14 +121,9 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def root(
-    log_json: Annotated[
-        bool, typer.Option("--log-json", help="Progress as JSON lines on stderr.")
-    ] = False,
+    log_json: Annotated[bool, typer.Option("--log-json", help="Progress as JSON lines on stderr.")] = False,
     _version: Annotated[
-        bool,
-        typer.Option(
-            "--version", callback=_print_version, is_eager=True, help="Print the version."
-        ),
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """Set up logging before any command runs."""
@@ -146,16 +141,10 @@ def main() -> None:
     except OSError as error:
         if error.errno not in _FILE_ERRORS:
             raise
-        log.error(
-            f"error: {error.filename or 'a file'} cannot be written or read: {error.strerror}",
-            exit_code=2,
-        )
+        log.error(f"error: {error.filename or 'a file'} cannot be written or read: {error.strerror}", exit_code=2)
         sys.exit(2)
     except Interrupted as stopped:
-        log.error(
-            "stopped: nothing half-done was kept, the next run goes on from here",
-            exit_code=stopped.exit_code,
-        )
+        log.error("stopped: nothing half-done was kept, the next run goes on from here", exit_code=stopped.exit_code)
         sys.exit(stopped.exit_code)
 
 

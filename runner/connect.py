@@ -261,16 +261,11 @@ _ADVICE = (
         "",
         "another session and this one waited for each other; nothing was kept, so run it again",
     ),
-    (
-        psycopg2.errors.DiskFull,
-        "",
-        "the disk is full; nothing of the table was kept, so free some and run it again",
-    ),
+    (psycopg2.errors.DiskFull, "", "the disk is full; nothing of the table was kept, so free some and run it again"),
     (
         psycopg2.errors.CharacterNotInRepertoire,
         "",
-        "the text is not of the encoding that its database declares; fix it in the source, or load a "
-        "view that does",
+        "the text is not of the encoding that its database declares; fix it in the source, or load a view that does",
     ),
     (
         psycopg2.errors.UntranslatableCharacter,

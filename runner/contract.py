@@ -95,8 +95,7 @@ class Contract:
                 raise ConfigError(f"no table {name!r} in the sources YAML: {hint}")
             chosen.update(hits)
         return Contract(
-            tuple(t for t in self.tables if t.label in chosen),
-            tuple(p for p in self.problems if p.label in chosen),
+            tuple(t for t in self.tables if t.label in chosen), tuple(p for p in self.problems if p.label in chosen)
         )
 
 
@@ -120,9 +119,7 @@ def read_contract(manifest: Mapping[str, Any], project_dir: Path | None = None) 
         except ConfigError as error:
             problems.append(Problem(label, f"{node['original_file_path']}: table {label}: {error}"))
     if not tables and not problems:
-        raise ConfigError(
-            "no source of this project is to be loaded: give one `config.meta.load` in its YAML"
-        )
+        raise ConfigError("no source of this project is to be loaded: give one `config.meta.load` in its YAML")
     clashes = _clashes(tables, _schemas_of_models(manifest))
     problems += [Problem(spec.label, message) for spec, message in clashes]
     refused = {spec.label for spec, _ in clashes}
@@ -148,9 +145,7 @@ def _load_entries(node: Mapping[str, Any]) -> tuple[Any, Any]:
     """Return the `load` entries of a table's source and of the table itself; None where there is none."""
     of_table = node.get("meta") or (node.get("config") or {}).get("meta") or {}
     metas = (node.get("source_meta") or {}, of_table)
-    of_source, own = (
-        ({} if meta["load"] is None else meta["load"]) if "load" in meta else None for meta in metas
-    )
+    of_source, own = (({} if meta["load"] is None else meta["load"]) if "load" in meta else None for meta in metas)
     return of_source, own
 
 
@@ -185,8 +180,7 @@ def _clashes(tables: Sequence[TableSpec], taken: Mapping[str, str]) -> list[tupl
             same = [
                 t.label
                 for t in tables
-                if t.label != spec.label
-                and (t.raw_schema, t.raw_table) == (spec.raw_schema, spec.raw_table)
+                if t.label != spec.label and (t.raw_schema, t.raw_table) == (spec.raw_schema, spec.raw_table)
             ]
             found.append(
                 (
@@ -209,9 +203,7 @@ def _name_in_warehouse(node: Mapping[str, Any], part: str) -> str:
 def _share(load: Mapping[str, Any]) -> float:
     value = load.get("max_deleted_share", DEFAULT_MAX_DELETED_SHARE)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-        raise ConfigError(
-            f"max_deleted_share is {value!r}: it must be a share from 0 to 1, such as 0.2"
-        )
+        raise ConfigError(f"max_deleted_share is {value!r}: it must be a share from 0 to 1, such as 0.2")
     return float(value)
 
 
@@ -302,9 +294,7 @@ def _names(load: Mapping[str, Any], key: str) -> tuple[str, ...]:
     return tuple(value)
 
 
-def person_of(
-    columns: Mapping[str, Mapping[str, Any]],
-) -> tuple[str, str, tuple[str, ...]] | None:
+def person_of(columns: Mapping[str, Mapping[str, Any]]) -> tuple[str, str, tuple[str, ...]] | None:
     """Return kind, key column and erased columns of a manifest node's `columns`, or None without a person.
 
     What is personal, by `meta.pii` or by name, is erased, unless `meta.erase` is false; `meta.erase: true` adds others.
@@ -313,22 +303,15 @@ def person_of(
     Raises ConfigError if two columns name a person.
     """
     metas = {
-        name: (column.get("config") or {}).get("meta") or column.get("meta") or {}
-        for name, column in columns.items()
+        name: (column.get("config") or {}).get("meta") or column.get("meta") or {} for name, column in columns.items()
     }
     people = [(name, str(meta["person"])) for name, meta in metas.items() if meta.get("person")]
     if not people:
         return None
     if len(people) > 1:
-        raise ConfigError(
-            f"columns {', '.join(name for name, _ in people)} each have `meta.person`: only one may"
-        )
+        raise ConfigError(f"columns {', '.join(name for name, _ in people)} each have `meta.person`: only one may")
     ((key, kind),) = people
-    erased = tuple(
-        name
-        for name, meta in metas.items()
-        if meta.get("erase", bool(_pii(name, meta))) and name != key
-    )
+    erased = tuple(name for name, meta in metas.items() if meta.get("erase", bool(_pii(name, meta))) and name != key)
     return kind, key, erased
 
 

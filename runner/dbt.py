@@ -49,10 +49,7 @@ def dbt_message(output: str, project_dir: Path) -> str:
     """
     lines = [_TIME.sub("", line).rstrip() for line in output.splitlines()]
     starts = [at for at, line in enumerate(lines) if line.startswith("Encountered an error")]
-    kept = [
-        line for line in lines[starts[-1] if starts else 0 :]
-        if line.strip() and not line.startswith(_NOTICES)
-    ]  # fmt: skip
+    kept = [line for line in lines[starts[-1] if starts else 0 :] if line.strip() and not line.startswith(_NOTICES)]
     if any(line.startswith("Traceback (most recent") for line in kept):
         kept = kept[-1:]
     text = "\n".join(kept[:_MESSAGE_LINES]) or "no output; run `dbt parse` to see why"
@@ -64,11 +61,7 @@ def dbt_message(output: str, project_dir: Path) -> str:
 
 
 def run_dbt(
-    args: Sequence[str],
-    *,
-    project_dir: Path,
-    env: Mapping[str, str],
-    timeout_s: float | None = None,
+    args: Sequence[str], *, project_dir: Path, env: Mapping[str, str], timeout_s: float | None = None
 ) -> DbtOutcome:
     """Run dbt in `project_dir` and return its exit code and output.
 
@@ -78,9 +71,7 @@ def run_dbt(
     """
     lines: list[str] = []
     try:
-        code = follow_dbt(
-            args, project_dir=project_dir, env=env, on_line=lines.append, timeout_s=timeout_s
-        )
+        code = follow_dbt(args, project_dir=project_dir, env=env, on_line=lines.append, timeout_s=timeout_s)
     except ChildTimeoutError as error:
         raise ConfigError(
             f"dbt {args[0]} did not finish within {timeout_s:.0f} s; run it by hand to see why"
@@ -100,14 +91,7 @@ def follow_dbt(
 ) -> int:
     """Run dbt, hand each line of its output to `on_line` as it comes, and return its exit code (see `follow`)."""
     started = time.time()
-    code = follow(
-        _MODULE,
-        args,
-        cwd=project_dir,
-        env=dbt_env(env, project_dir),
-        on_line=on_line,
-        timeout_s=timeout_s,
-    )
+    code = follow(_MODULE, args, cwd=project_dir, env=dbt_env(env, project_dir), on_line=on_line, timeout_s=timeout_s)
     _keep_mark(env, project_dir, started)
     return code
 
@@ -164,10 +148,7 @@ def dbt_env(env: Mapping[str, str], project_dir: Path) -> dict[str, str]:
     A project may bring its own profiles.yml; otherwise Haven's own is used, which DBT_PROFILES_DIR names. Variables
     instead of options keep this machine's paths out of dbt's artifacts, and so out of the reports.
     """
-    named = {
-        "DBT_PROJECT_DIR": str(project_dir),
-        "DBT_TARGET_PATH": target_folder(env),
-    }
+    named = {"DBT_PROJECT_DIR": str(project_dir), "DBT_TARGET_PATH": target_folder(env)}
     if (project_dir / "profiles.yml").is_file():
         named["DBT_PROFILES_DIR"] = str(project_dir)
     return {

@@ -40,16 +40,12 @@ def read_manifest(settings: Settings) -> dict[str, Any]:
     outcome = run_dbt(["parse", "--quiet"], project_dir=project, env=env)
     if outcome.returncode != 0:
         message = dbt_message(outcome.output, project)
-        if (
-            "('load' was unexpected)" in message
-        ):  # beside a source's name, where dbt allows no key of its own
+        if "('load' was unexpected)" in message:  # beside a source's name, where dbt allows no key of its own
             message += f"\n  `load` stands in the wrong place: {PLACE}"
         raise ConfigError(f"dbt cannot parse the project: {message}")
     found = _read(path)
     if found is None:
-        raise ConfigError(
-            f"dbt parse left no manifest that can be read in {path}: is dbt 1.11 used?"
-        )
+        raise ConfigError(f"dbt parse left no manifest that can be read in {path}: is dbt 1.11 used?")
     return found
 
 

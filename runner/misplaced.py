@@ -18,9 +18,7 @@ PLACE = "it belongs under `config: {meta: {load: …}}`"
 _DBT = frozenset({"loader", "loaded_at_field", "loaded_at_query", "columns"})
 
 
-def misplaced(
-    manifest: Mapping[str, Any], project_dir: Path, keys: tuple[str, ...]
-) -> dict[str, str]:
+def misplaced(manifest: Mapping[str, Any], project_dir: Path, keys: tuple[str, ...]) -> dict[str, str]:
     """Return what stands in the wrong place, by `source.table`. `keys` are those that `load` may have."""
     files: dict[str, dict[str, Mapping[str, Any]]] = {}
     found = {}
@@ -29,11 +27,7 @@ def misplaced(
         if file not in files:
             files[file] = dict(_tables(project_dir / file))
         config, meta = node.get("config") or {}, node.get("meta") or {}
-        places = (
-            ("beside `name`", files[file].get(label) or {}),
-            ("under `config`", config),
-            ("under `meta`", meta),
-        )
+        places = (("beside `name`", files[file].get(label) or {}), ("under `config`", config), ("under `meta`", meta))
         wrong = [
             f"`{key}` stands {place}, where nothing reads it"
             for place, entries in places

@@ -19,18 +19,11 @@ _USAGE = errors.InvalidParameterValue
 # How macro print_answer begins its line.
 _ANSWER = "haven answers: "
 # A log of dbt would keep the answer, and its artifacts belong to the last build.
-_FLAGS = (
-    "--quiet", "--print", "--no-debug", "--log-format", "text", "--log-level-file", "none", "--no-write-json",
-)  # fmt: skip
+_FLAGS = ("--quiet", "--print", "--no-debug", "--log-format", "text", "--log-level-file", "none", "--no-write-json")
 
 
 def call_macro(
-    settings: Settings,
-    manifest: Mapping[str, Any],
-    macro: str,
-    args: Mapping[str, object],
-    *,
-    key: str | None = None,
+    settings: Settings, manifest: Mapping[str, Any], macro: str, args: Mapping[str, object], *, key: str | None = None
 ) -> dict[str, Any]:
     """Run a macro that ends with print_answer, and return its answer.
 

@@ -79,15 +79,11 @@ def find_tables(manifest: Mapping[str, Any], wanted: Sequence[str]) -> tuple[Exp
             f"the project has no model to export: give one config.meta.{FEATURE_KEYS[0]} with entity and as_of"
         )
     if unknown := sorted(set(wanted) - set(found)):
-        raise ConfigError(
-            f"cannot export {', '.join(unknown)}: choose from {', '.join(sorted(found))}"
-        )
+        raise ConfigError(f"cannot export {', '.join(unknown)}: choose from {', '.join(sorted(found))}")
     return tuple(found[name] for name in sorted(set(wanted) or found))
 
 
-def export_table(
-    session: PgConnection, table: ExportTable, path: Path, since: date | None, until: date | None
-) -> int:
+def export_table(session: PgConnection, table: ExportTable, path: Path, since: date | None, until: date | None) -> int:
     """Write the table's rows with an as-of date from `since` to before `until` to `path`; return how many.
 
     They are ordered by entity and as-of date; None is open.
@@ -99,9 +95,7 @@ def export_table(
     with session.cursor() as cursor:
         there = read_table(cursor, table.schema, table.name)
     if there is None:
-        raise ConfigError(
-            f"{table.schema}.{table.name} is not there: run `dbt build --select +{table.model}`"
-        )
+        raise ConfigError(f"{table.schema}.{table.name} is not there: run `dbt build --select +{table.model}`")
     if missing := sorted({table.entity, table.as_of} - set(there.names)):
         raise ConfigError(f"{table.model} has no column {', '.join(missing)}: correct its YAML")
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
@@ -112,9 +106,7 @@ def export_table(
             raise DataError(_nothing(session, table, since, until))
         unfinished.replace(path)
     except OSError as error:
-        raise ConfigError(
-            f"cannot write {path}: {error.strerror}; choose another --output"
-        ) from None
+        raise ConfigError(f"cannot write {path}: {error.strerror}; choose another --output") from None
     except (pa.ArrowException, ValueError, OverflowError) as error:
         reason = " ".join(str(error).split())
         raise DataError(
@@ -158,10 +150,7 @@ def _write(
     )
     schema = pa.schema(fields, metadata={"model": table.model})
     count = 0
-    with (
-        session.cursor(name="haven_export") as cursor,
-        pq.ParquetWriter(path, schema, compression="zstd") as writer,
-    ):
+    with session.cursor(name="haven_export") as cursor, pq.ParquetWriter(path, schema, compression="zstd") as writer:
         cursor.itersize = _BATCH_ROWS
         cursor.execute(query, {"since": since, "until": until})
         while rows := cursor.fetchmany(_BATCH_ROWS):
@@ -174,9 +163,7 @@ def _write(
     return count
 
 
-def _nothing(
-    session: PgConnection, table: ExportTable, since: date | None, until: date | None
-) -> str:
+def _nothing(session: PgConnection, table: ExportTable, since: date | None, until: date | None) -> str:
     """Say that no row has such a date, and which dates the table does hold."""
     with session.cursor() as cursor:
         cursor.execute(

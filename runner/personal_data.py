@@ -27,8 +27,7 @@ def personal_kinds() -> tuple[PersonalKind, ...]:
     """Return the kinds in the order in which their names are tried."""
     with SEED.open(encoding="utf-8", newline="") as file:
         return tuple(
-            PersonalKind(row["kind"], row["column_names"], row["column_values"])
-            for row in csv.DictReader(file)
+            PersonalKind(row["kind"], row["column_names"], row["column_values"]) for row in csv.DictReader(file)
         )
 
 

@@ -113,9 +113,7 @@ class Settings:
             raise ConfigError(f"{prefix}PORT is {port!r}; it must be a number from 1 to {MAX_PORT}")
         sslmode = value("SSLMODE", "prefer")
         if sslmode not in SSL_MODES:
-            raise ConfigError(
-                f"{prefix}SSLMODE is {sslmode!r}; it must be one of {', '.join(SSL_MODES)}"
-            )
+            raise ConfigError(f"{prefix}SSLMODE is {sslmode!r}; it must be one of {', '.join(SSL_MODES)}")
         return Connection(
             side=side,
             host=host,
@@ -146,9 +144,7 @@ class Settings:
         env = {name: value for name, value in env.items() if not _is_kept_from_dbt(name)}
         env[DBT_PASSWORD] = password
         if profiles.is_file() and DBT_PASSWORD not in profiles.read_text(encoding="utf-8"):
-            env["HAVEN_WAREHOUSE_PASSWORD"] = (
-                password  # a profile of one's own that asks for this one
-            )
+            env["HAVEN_WAREHOUSE_PASSWORD"] = password  # a profile of one's own that asks for this one
         env["HAVEN_TARGET"] = self.target
         # Sessions of every client start in UTC, so that a date never depends on the machine.
         env.setdefault("PGTZ", "UTC")
@@ -226,9 +222,7 @@ def read_state(home: Path) -> dict[str, Any] | None:
     return None
 
 
-def load_settings(
-    project_dir: Path | None = None, environ: Mapping[str, str] | None = None
-) -> Settings:
+def load_settings(project_dir: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
     """Read settings for the project in `project_dir` (default: the one around the current folder).
 
     Raises ConfigError if `project_dir` is not a dbt project or HAVEN_TARGET is none of TARGETS.
@@ -237,9 +231,7 @@ def load_settings(
     home = Path(environ["HAVEN_HOME"]) if environ.get("HAVEN_HOME") else find_home(Path.cwd())
     project = (project_dir or home).resolve()
     if not (project / "dbt_project.yml").is_file():
-        raise ConfigError(
-            f"no dbt_project.yml in {project}: change to a project's folder or pass --project-dir"
-        )
+        raise ConfigError(f"no dbt_project.yml in {project}: change to a project's folder or pass --project-dir")
     values: dict[str, str] = {}
     state = read_state(home)
     if state is not None:
@@ -250,12 +242,8 @@ def load_settings(
     values |= {k: v for k, v in environ.items() if k.startswith("HAVEN_") and v}
     settings = Settings(home=home.resolve(), project_dir=project, values=values)
     if settings.target not in TARGETS:
-        raise ConfigError(
-            f"HAVEN_TARGET is {settings.target!r}; it must be one of {', '.join(TARGETS)}"
-        )
+        raise ConfigError(f"HAVEN_TARGET is {settings.target!r}; it must be one of {', '.join(TARGETS)}")
     schema = values.get("HAVEN_SCHEMA", "dev")
     if not re.fullmatch(r"[a-z_][a-z0-9_]*", schema):
-        raise ConfigError(
-            f"HAVEN_SCHEMA is {schema!r}; it must be lower-case letters, digits and underscores"
-        )
+        raise ConfigError(f"HAVEN_SCHEMA is {schema!r}; it must be lower-case letters, digits and underscores")
     return settings

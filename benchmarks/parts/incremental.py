@@ -50,9 +50,7 @@ def run(bench: Bench, rows: int, runs: int) -> list[Row]:
             _round(bench, increments, results, number)
         clean(bench)
     changed = next(iter(results.values())).size
-    note = Row(
-        "incremental", rows, f"{changed:,} rows changed of {rows:,}", "note", note="in each run"
-    )
+    note = Row("incremental", rows, f"{changed:,} rows changed of {rows:,}", "note", note="in each run")
     return [*rows_of("incremental", list(results.values()), "engine speed", "CPU"), note]
 
 
@@ -71,9 +69,7 @@ def _fill(bench: Bench, one: Increment) -> None:
         bench.prepare(f"alter table {by_hand.COPY} rename to {one.copy.split('.')[1]}")
 
 
-def _round(
-    bench: Bench, increments: list[Increment], results: dict[str, Result], number: int
-) -> None:
+def _round(bench: Bench, increments: list[Increment], results: dict[str, Result], number: int) -> None:
     bench.execute(bench.source, table.change(table.NAME, number))
     changed = bench.shape(bench.source, table.NAME, table.changed_since(number)).rows
     bench.vacuum()
@@ -91,9 +87,7 @@ def _round(
 def _by_hand(bench: Bench) -> list[Increment]:
     ways: dict[str, Callable[[int, str], Pipe]] = {
         "by hand, psql: stage, upsert in key order": _psql(bench, by_hand.UPSERT),
-        "by hand, one Python process: the same": lambda number, copy: by_hand.changes_script(
-            bench, number, copy
-        ),
+        "by hand, one Python process: the same": lambda number, copy: by_hand.changes_script(bench, number, copy),
         "by hand, one Python process: the same, then all keys copied and compared": lambda number, copy: (
             by_hand.changes_script(bench, number, copy, table.NAME, table.KEY)
         ),
@@ -118,11 +112,9 @@ def _haven(bench: Bench) -> list[Increment]:
     for name, deletes, lookback in (
         ("haven load, deleted rows found too (the default)", "sweep", DEFAULT_LOOKBACK),
         ("haven load, deletes: ignore, no lookback (the same work as by hand)", "ignore", "0 seconds"),
-    ):  # fmt: skip
+    ):
         schema = f"raw_{deletes}"
-        project = bench.project(
-            f"increment_{deletes}", [table.NAME], deletes, schema, lookback=lookback
-        )
+        project = bench.project(f"increment_{deletes}", [table.NAME], deletes, schema, lookback=lookback)
         pipe, copy = bench.haven(project, "--workers", "2"), f"{schema}.{table.NAME}"
         found.append(Increment(name, copy, pipe, _always(pipe), is_haven=True))
     return found

@@ -30,9 +30,7 @@ def load(
 def bulk(bench: Bench, rows: int, runs: int) -> list[Row]:
     """Measure first loads; then reloads of a raw table that is there with its key: emptied before, or equal."""
     project = bench.project("bulk", [table.NAME], "sweep")
-    results = _compare(
-        bench, [baseline(bench), load(bench, project), *by_hand.bulk(bench, rows)], rows, runs
-    )
+    results = _compare(bench, [baseline(bench), load(bench, project), *by_hand.bulk(bench, rows)], rows, runs)
     reloads = []
     clean(bench)
     bench.measured(bench.haven(project))
@@ -65,10 +63,7 @@ def workers(bench: Bench, rows: int, runs: int) -> list[Row]:
         )
     four = bench.project("four", list(names), "sweep")
     union = " union all ".join(f"select {table.NAMES} from raw.{name}" for name in names)
-    several = [
-        load(bench, four, count, relation=f"({union}) as parts", tables=names)
-        for count in (1, 2, 4)
-    ]
+    several = [load(bench, four, count, relation=f"({union}) as parts", tables=names) for count in (1, 2, 4)]
     found = rows_of("workers.four", _compare(bench, [baseline(bench), *several], rows, runs))
     bench.execute(bench.source, *(f"drop table {name}" for name in names))
     return found
@@ -124,9 +119,7 @@ def _peer(bench: Bench, peer: Peer, rows: int) -> list[Method]:
     ]
 
 
-def _compare(
-    bench: Bench, methods: list[Method], rows: int, runs: int, source: str = table.NAME
-) -> list[Result]:
+def _compare(bench: Bench, methods: list[Method], rows: int, runs: int, source: str = table.NAME) -> list[Result]:
     """Return the results of trials in turn; each copy is compared with the source's rows up to its number."""
     shapes = {
         count: bench.shape(bench.source, source, f"{table.KEY} <= {count}")

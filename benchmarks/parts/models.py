@@ -21,10 +21,7 @@ INCREMENTAL = (
     "--select", "config.incremental_strategy:touched_keys", "resource_type:snapshot", "int_features__as_of_dates",
 )  # fmt: skip
 NO_TESTS = ("--exclude-resource-type", "test", "--exclude-resource-type", "unit_test")
-PARTLY, WHOLLY = (
-    "incremental models and snapshots, one dbt build",
-    "all models and snapshots, one dbt build",
-)
+PARTLY, WHOLLY = ("incremental models and snapshots, one dbt build", "all models and snapshots, one dbt build")
 Seconds = dict[str, list[float]]
 
 

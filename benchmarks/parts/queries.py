@@ -69,9 +69,7 @@ def _reads(node: dict[str, Any]) -> list[str]:
     """Return what a plan reads and how, such as `Seq Scan fct_orders`, in the order of the plan."""
     found = []
     if "Relation Name" in node:
-        how = " ".join(
-            str(node[key]) for key in ("Node Type", "Index Name", "Relation Name") if key in node
-        )
+        how = " ".join(str(node[key]) for key in ("Node Type", "Index Name", "Relation Name") if key in node)
         found.append(f"parallel {how}" if node.get("Parallel Aware") else how)
     for child in node.get("Plans", []):
         found += _reads(child)

@@ -74,9 +74,7 @@ def run(bench: Bench, rows: int, runs: int) -> list[Row]:
     return [*rows_, Row("swap", size, named["swapping"], "note", note=note)]
 
 
-def measure(
-    bench: Bench, project: Path, rows: int, seconds: float, *, seconds_alone: float
-) -> dict[str, Any]:
+def measure(bench: Bench, project: Path, rows: int, seconds: float, *, seconds_alone: float) -> dict[str, Any]:
     """Return the latencies, in milliseconds, of readers alone and while builds swap partitions.
 
     Raises CommandFailed if a reader met an error or a half state, or a build failed.

@@ -49,10 +49,7 @@ def many(bench: Bench, rows: int, runs: int) -> list[Row]:
         script = bench.home / "marks.sql"
         script.write_text("".join(f"select max(updated_at) from {n};\n" for n in names), "utf-8")
         by_hand = Pipe(((*own.psql(own.source), "-f", str(script)),), own.environment())
-        hand, ours = (
-            Result("psql: the highest watermark of each table", TABLES),
-            Result(OURS, TABLES, is_haven=True),
-        )
+        hand, ours = (Result("psql: the highest watermark of each table", TABLES), Result(OURS, TABLES, is_haven=True))
         for _ in range(runs):
             hand.add(run_pipe(by_hand, cwd=ROOT), {})
             _trial(ours, own, project)
@@ -71,9 +68,7 @@ def _load(own: Bench, project: Path, moved: int | None) -> tuple[int, int]:
     return sum(table["rows_read"] for table in tables), len(tables)
 
 
-def _measured(
-    own: Bench, project: Path, moved: int | None
-) -> tuple[Measured, list[dict[str, Any]]]:
+def _measured(own: Bench, project: Path, moved: int | None) -> tuple[Measured, list[dict[str, Any]]]:
     """Load all tables. Raises WrongResult unless `moved` rows were written, if that is known."""
     own.checkpoint()
     done = run_pipe(own.haven(project), cwd=ROOT)

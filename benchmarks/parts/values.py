@@ -67,18 +67,10 @@ def run(bench: Bench, rows: int, runs: int) -> list[Row]:
     """Load small tables with every tool; `rows` and `runs` mean nothing here."""
     del rows, runs
     clean(bench)
-    bench.execute(
-        bench.source,
-        "drop type if exists mood cascade",
-        "create type mood as enum ('happy', 'sad')",
-    )
+    bench.execute(bench.source, "drop type if exists mood cascade", "create type mood as enum ('happy', 'sad')")
     _make_happenings(bench)
     for number, (kind, values) in enumerate(KINDS.values()):
-        each = (
-            "values (%s)"
-            if kind.endswith("[]")
-            else f"select value::{kind} from unnest(array[%s]) as value"
-        )
+        each = "values (%s)" if kind.endswith("[]") else f"select value::{kind} from unnest(array[%s]) as value"
         bench.execute(
             bench.source,
             f"drop table if exists kind_{number}",
@@ -89,8 +81,7 @@ def run(bench: Bench, rows: int, runs: int) -> list[Row]:
     for tool in (_haven(bench), *(_peer(bench, one) for one in peers.installed() if one.can_merge)):
         say(f"  {tool.name}")
         answers = {
-            what: _value(bench, tool, f"kind_{number}", kind)
-            for number, (what, (kind, _)) in enumerate(KINDS.items())
+            what: _value(bench, tool, f"kind_{number}", kind) for number, (what, (kind, _)) in enumerate(KINDS.items())
         }
         answers |= _happenings(bench, tool)
         found += [Row("values", 1, what, tool.name, note=text) for what, text in answers.items()]

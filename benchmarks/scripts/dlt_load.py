@@ -27,17 +27,11 @@ def main() -> None:
         primary_key=key,
     )
     pipeline = dlt.pipeline(
-        f"{target}_{mode}",
-        destination=dlt.destinations.postgres(os.environ["WAREHOUSE_URL"]),
-        dataset_name="peer",
+        f"{target}_{mode}", destination=dlt.destinations.postgres(os.environ["WAREHOUSE_URL"]), dataset_name="peer"
     )
     disposition = {"disposition": "merge", "strategy": "upsert"} if mode == "merge" else mode
     pipeline.run(
-        resource,
-        table_name=target,
-        write_disposition=disposition,
-        primary_key=key,
-        loader_file_format="parquet",
+        resource, table_name=target, write_disposition=disposition, primary_key=key, loader_file_format="parquet"
     )
 
 

@@ -30,9 +30,7 @@ def main() -> None:
         target.execute(merge)
         if sweep:
             table, key = sweep
-            _stage(
-                origin, f"select {key} from {table}", target, "keys", f"select {key} from {copy}"
-            )
+            _stage(origin, f"select {key} from {table}", target, "keys", f"select {key} from {copy}")
             gone = f"not exists (select from keys where keys.{key} = held.{key})"
             target.execute(f"delete from {copy} as held where {gone}")
 

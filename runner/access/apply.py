@@ -20,18 +20,14 @@ def roles_sql() -> str:
     return resources.files("runner.access").joinpath("roles.sql").read_text(encoding="utf-8")
 
 
-def apply_roles(
-    session: PgConnection, secret: str | None = None, *, only_if_changed: bool = False
-) -> None:
+def apply_roles(session: PgConnection, secret: str | None = None, *, only_if_changed: bool = False) -> None:
     """Create or update roles, schemas and rights in one transaction; set the hash's key if there is a `secret`.
 
     `only_if_changed`: nothing is done where this very roles.sql was applied before. Raises psycopg2.Error: the
     session's role may not do this.
     """
     text = roles_sql()
-    comment = (
-        f"Masking and row security (roles.sql {hashlib.sha256(text.encode()).hexdigest()[:12]})."
-    )
+    comment = f"Masking and row security (roles.sql {hashlib.sha256(text.encode()).hexdigest()[:12]})."
     for has_more in (True, True, False):
         try:
             _apply(session, text, comment, secret, only_if_changed=only_if_changed)
@@ -41,9 +37,7 @@ def apply_roles(
                 raise
 
 
-def _apply(
-    session: PgConnection, text: str, comment: str, secret: str | None, *, only_if_changed: bool
-) -> None:
+def _apply(session: PgConnection, text: str, comment: str, secret: str | None, *, only_if_changed: bool) -> None:
     with session, session.cursor() as cursor:
         # Whoever may make schemas can make functions, too: names mean PostgreSQL's own.
         cursor.execute("set search_path to pg_catalog, pg_temp")
@@ -57,7 +51,5 @@ def _apply(
             # What is copied is in no log and no pg_stat_activity, as a statement and its parameters may be.
             cursor.execute("create temporary table haven_secret (secret text) on commit drop")
             quoted = '"{}"'.format(secret.replace('"', '""'))
-            cursor.copy_expert(
-                "copy pg_temp.haven_secret from stdin (format csv)", io.StringIO(quoted)
-            )
+            cursor.copy_expert("copy pg_temp.haven_secret from stdin (format csv)", io.StringIO(quoted))
             cursor.execute("select privacy.set_hash_key(secret) from pg_temp.haven_secret")

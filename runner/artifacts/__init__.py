@@ -5,19 +5,6 @@ versions. Only the parts Haven uses are kept, in frozen dataclasses.
 """
 
 from runner.artifacts.nodes import Manifest, Node, load_manifest
-from runner.artifacts.results import (
-    NodeResult,
-    RunResults,
-    load_freshness,
-    load_run_results,
-)
+from runner.artifacts.results import NodeResult, RunResults, load_freshness, load_run_results
 
-__all__ = [
-    "Manifest",
-    "Node",
-    "NodeResult",
-    "RunResults",
-    "load_freshness",
-    "load_manifest",
-    "load_run_results",
-]
+__all__ = ["Manifest", "Node", "NodeResult", "RunResults", "load_freshness", "load_manifest", "load_run_results"]

@@ -31,9 +31,7 @@ def write_whole(path: Path, text: str, *, mode: int = 0o666) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     side = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with open(
-            side, "w", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, mode)
-        ) as out:
+        with open(side, "w", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, mode)) as out:
             out.write(text)
             out.flush()
             os.fsync(out.fileno())
@@ -44,7 +42,4 @@ def write_whole(path: Path, text: str, *, mode: int = 0o666) -> None:
 
 def unknown_shape(path: Path, error: Exception) -> ConfigError:
     """Return the error for an artifact that is JSON but lacks what dbt writes."""
-    return ConfigError(
-        f"{path} is not what dbt 1.11 writes ({type(error).__name__}: {error}): "
-        "run `haven run` again"
-    )
+    return ConfigError(f"{path} is not what dbt 1.11 writes ({type(error).__name__}: {error}): run `haven run` again")

@@ -60,10 +60,7 @@ def load_run_results(target_dir: Path, manifest: Manifest) -> RunResults:
     try:
         command, metadata = document["args"]["which"], document["metadata"]
         if command not in RESULT_COMMANDS:
-            raise ConfigError(
-                f"{path} is from `dbt {command}`, which tests nothing: "
-                "run `haven run` or `dbt build`"
-            )
+            raise ConfigError(f"{path} is from `dbt {command}`, which tests nothing: run `haven run` or `dbt build`")
         return RunResults(
             generated_at=metadata["generated_at"],
             command=document["args"].get("invocation_command") or f"dbt {command}",

@@ -96,10 +96,7 @@ def _query(name: str) -> str:
 
 def read_tables(cursor: PgCursor, names: Sequence[Name]) -> dict[Name, Table]:
     """Return those of the tables (and views), each a schema and a name, that are there. Three queries, however many."""
-    wanted = {
-        "schemas": [schema for schema, _ in names],
-        "tables": [table for _, table in names],
-    }
+    wanted = {"schemas": [schema for schema, _ in names], "tables": [table for _, table in names]}
     cursor.execute("savepoint catalog")
     try:
         cursor.execute(_query("relations"), wanted | {"is_sized": True})
@@ -115,10 +112,7 @@ def read_tables(cursor: PgCursor, names: Sequence[Name]) -> dict[Name, Table]:
     cursor.execute(_query("made_from"), {"oids": [row[1] for row in relations]})
     made_from: dict[int, dict[str, str]] = dict(cursor.fetchall())
     return {
-        names[at]: replace(
-            Table(oid, kind, tuple(columns[oid]), tuple(key), *rest),
-            made_from=made_from.get(oid, {}),
-        )
+        names[at]: replace(Table(oid, kind, tuple(columns[oid]), tuple(key), *rest), made_from=made_from.get(oid, {}))
         for at, oid, kind, key, *rest in relations
     }
 

@@ -16,9 +16,7 @@ from runner.settings import load_settings
 
 
 def access(
-    show_sql: Annotated[
-        bool, typer.Option("--print", help="Print the SQL, for psql, instead of running it.")
-    ] = False,
+    show_sql: Annotated[bool, typer.Option("--print", help="Print the SQL, for psql, instead of running it.")] = False,
 ) -> None:
     """Create or update the roles of the warehouse and what each may do; safe to call again.
 

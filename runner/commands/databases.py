@@ -23,18 +23,14 @@ def up() -> None:
 
 
 def down(
-    delete: Annotated[
-        bool, typer.Option("--delete", help="Also remove both databases and their data.")
-    ] = False,
+    delete: Annotated[bool, typer.Option("--delete", help="Also remove both databases and their data.")] = False,
 ) -> None:
     """Stop the databases that `haven up` started."""
     embedded.down(find_home(Path.cwd()), delete=delete)
     typer.echo("databases are down" + (" and removed" if delete else ""))
 
 
-def status(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
+def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """Say whether the databases of `haven up` run, and where."""
     clusters = embedded.status(find_home(Path.cwd()))
     if as_json:
@@ -48,18 +44,14 @@ def status(
 
 
 def env(
-    side: Annotated[
-        str, typer.Option("--psql", help="Which side plain psql shall connect to.")
-    ] = "warehouse",
+    side: Annotated[str, typer.Option("--psql", help="Which side plain psql shall connect to.")] = "warehouse",
 ) -> None:
     """Print exports for dbt, psql and other clients: eval "$(haven env)"."""
     settings = load_settings()
     warehouse = settings.connection("warehouse")
     exports = {**warehouse.as_env(), "HAVEN_TARGET": settings.target}
     # What .env says of a developer's schemas: plain dbt reads no .env.
-    exports |= {
-        k: settings.values[k] for k in ("HAVEN_SCHEMA", "HAVEN_RAW") if k in settings.values
-    }
+    exports |= {k: settings.values[k] for k in ("HAVEN_SCHEMA", "HAVEN_RAW") if k in settings.values}
     exports["DBT_PROFILES_DIR"] = str(settings.home)
     exports["DBT_PROJECT_DIR"] = str(settings.project_dir)
     exports["DBT_SEND_ANONYMOUS_USAGE_STATS"] = "false"

@@ -12,9 +12,7 @@ from runner import demo
 from runner.connect import connect
 from runner.settings import load_settings
 
-app = typer.Typer(
-    help="Fill the demo source and let its days pass.", no_args_is_help=True, add_completion=False
-)
+app = typer.Typer(help="Fill the demo source and let its days pass.", no_args_is_help=True, add_completion=False)
 
 
 @app.command()
@@ -30,9 +28,7 @@ def init(
 
 
 @app.command()
-def tick(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
+def tick(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """Let one day pass: new, changed, deleted and late rows."""
     with closing(connect(load_settings().connection("source"))) as session:
         _show(demo.tick(session), as_json)

@@ -16,20 +16,16 @@ from runner.packages import ensure_packages
 def deps(
     *,
     offline: Annotated[
-        bool,
-        typer.Option("--offline", help="Use the small built-in subset; no network, no Elementary."),
+        bool, typer.Option("--offline", help="Use the small built-in subset; no network, no Elementary.")
     ] = False,
     source_dir: Annotated[
-        Path | None,
-        typer.Option("--from", help="Folder with unpacked dbt packages, one per subfolder."),
+        Path | None, typer.Option("--from", help="Folder with unpacked dbt packages, one per subfolder.")
     ] = None,
     upgrade: Annotated[
-        bool,
-        typer.Option("--upgrade", help="Ask the hub again although packages are installed."),
+        bool, typer.Option("--upgrade", help="Ask the hub again although packages are installed.")
     ] = False,
     hub_timeout_s: Annotated[
-        float,
-        typer.Option("--hub-timeout", min=1.0, help="Seconds the download may take."),
+        float, typer.Option("--hub-timeout", min=1.0, help="Seconds the download may take.")
     ] = 20.0,
     project_dir: Annotated[Path, typer.Option(help="The dbt project.")] = Path(),
     as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,

@@ -24,9 +24,7 @@ _HEAD = """\
 
 
 def discover(
-    schema: Annotated[
-        list[str] | None, typer.Option(help="A schema to read, or several (default: all).")
-    ] = None,
+    schema: Annotated[list[str] | None, typer.Option(help="A schema to read, or several (default: all).")] = None,
     into: Annotated[
         Path | None,
         typer.Option(

@@ -116,9 +116,7 @@ def _database(settings: Settings, side: Side, contract: Contract | None) -> Iter
 
 
 def _server_version(cursor: PgCursor, side: Side) -> Check:
-    cursor.execute(
-        "select current_setting('server_version_num')::int, current_setting('server_version')"
-    )
+    cursor.execute("select current_setting('server_version_num')::int, current_setting('server_version')")
     number, text = cursor.fetchone()  # type: ignore[misc]
     oldest = OLDEST_SERVER[side]
     is_ok = number // 10_000 >= oldest

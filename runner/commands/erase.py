@@ -30,9 +30,7 @@ _FOLDERS = ("target", "logs")
 def erase(
     kind: Annotated[str, typer.Argument(help="Kind of person, as `meta.person` calls it.")],
     key: Annotated[str, typer.Argument(help="Their key in the source.")],
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only count what would be changed.")
-    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what would be changed.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     project_dir: Annotated[Path | None, typer.Option(help="The dbt project to look at.")] = None,
 ) -> None:
@@ -42,13 +40,7 @@ def erase(
     source, warehouse = settings.connection("source"), settings.connection("warehouse")
     run_id = new_run_id()
     with (
-        recorded_run(
-            source,
-            warehouse,
-            run_id=run_id,
-            command="erase",
-            raw_schemas=raw_schemas(manifest),
-        ) as record,
+        recorded_run(source, warehouse, run_id=run_id, command="erase", raw_schemas=raw_schemas(manifest)) as record,
         claimed_build(settings, run_id=run_id, command="erase"),
     ):
         args = {
@@ -58,9 +50,7 @@ def erase(
             "is_folded": _folds_case(source, manifest, kind),
             "is_dry_run": dry_run,
             # Those that the loader goes by, whether or not the seed was built since it was changed.
-            "kinds": [
-                {"kind": one.kind, "column_names": one.column_names} for one in personal_kinds()
-            ],
+            "kinds": [{"kind": one.kind, "column_names": one.column_names} for one in personal_kinds()],
         }
         answer = call_macro(settings, manifest, "erase_person", args, key=key)
         tasks = [task["text"] for task in answer["tasks"]]
@@ -79,20 +69,14 @@ def erase(
     for table, rows in changed.items():
         typer.echo(f"{table:<40} {rows:>8,} rows {would}changed")
     if removed:
-        typer.echo(
-            f"{len(removed)} files in target and logs {would}removed (builds write them anew)"
-        )
+        typer.echo(f"{len(removed)} files in target and logs {would}removed (builds write them anew)")
     if not changed:
-        typer.echo(
-            f"no row that the project knows {'holds' if dry_run else 'held'} anything of this person any more"
-        )
+        typer.echo(f"no row that the project knows {'holds' if dry_run else 'held'} anything of this person any more")
     for task in tasks:
         typer.echo(f"to do: {task}")
 
 
-def finish(
-    warehouse: Connection, run_id: str, files: int, statements: Mapping[str, str]
-) -> list[str]:
+def finish(warehouse: Connection, run_id: str, files: int, statements: Mapping[str, str]) -> list[str]:
     """Note how many files were removed; run what cannot be part of a transaction, by table. Return what failed."""
     failed = []
     with closing(connect(warehouse, application_name=f"haven erase {run_id}")) as session:

@@ -18,9 +18,7 @@ from runner.errors import ConfigError
 from runner.manifest import read_manifest
 from runner.settings import load_settings
 
-app = typer.Typer(
-    help="Take features, labels and training sets out.", no_args_is_help=True, add_completion=False
-)
+app = typer.Typer(help="Take features, labels and training sets out.", no_args_is_help=True, add_completion=False)
 
 _SUFFIX = ".parquet"
 
@@ -32,21 +30,12 @@ def root() -> None:
 
 @app.command(cls=ListsLikeDbt)
 def export(
-    model: Annotated[
-        list[str] | None, typer.Option(help="Model to export; may be given again. Default: all.")
-    ] = None,
-    as_of: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Only this as-of date.")
-    ] = None,
-    since: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="As-of dates from this day on.")
-    ] = None,
-    until: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="As-of dates before this day.")
-    ] = None,
+    model: Annotated[list[str] | None, typer.Option(help="Model to export; may be given again. Default: all.")] = None,
+    as_of: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Only this as-of date.")] = None,
+    since: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="As-of dates from this day on.")] = None,
+    until: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="As-of dates before this day.")] = None,
     output: Annotated[
-        Path | None,
-        typer.Option(help="Folder, or a .parquet file for one model. Default: target/features."),
+        Path | None, typer.Option(help="Folder, or a .parquet file for one model. Default: target/features.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     project_dir: Annotated[Path | None, typer.Option(help="The dbt project.")] = None,
@@ -74,9 +63,7 @@ def export(
         session.set_session(isolation_level="REPEATABLE READ", readonly=True)
         for table in tables:
             path = folder if is_file else folder / f"{table.model}{_SUFFIX}"
-            rows = export_table(
-                session, table, path, since and since.date(), until and until.date()
-            )
+            rows = export_table(session, table, path, since and since.date(), until and until.date())
             log.info(f"{table.model}: {rows:,} rows in {path}")
             done.append({"model": table.model, "path": str(path), "rows": rows})
     if as_json:

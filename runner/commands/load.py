@@ -12,13 +12,7 @@ from typing import Annotated
 import typer
 
 from runner import log
-from runner.commands.load_display import (
-    LoadProgress,
-    exit_code,
-    say_retry,
-    show_outcomes,
-    show_plan,
-)
+from runner.commands.load_display import LoadProgress, exit_code, say_retry, show_outcomes, show_plan
 from runner.contract import Contract, raw_schemas, read_contract
 from runner.errors import ConfigError
 from runner.load.engine import load_tables, plan_tables
@@ -32,38 +26,25 @@ RETRY_NOW = "Try a source that could not be reached lately, without the wait."
 
 
 def load(
-    tables: Annotated[
-        list[str] | None, typer.Argument(help="Tables to load: `table` or `source.table`.")
-    ] = None,
+    tables: Annotated[list[str] | None, typer.Argument(help="Tables to load: `table` or `source.table`.")] = None,
     full: Annotated[bool, typer.Option("--full", help="Read whole tables again.")] = False,
-    since: Annotated[
-        str | None, typer.Option(help="Backfill: re-read rows with a watermark at or after this.")
-    ] = None,
-    until: Annotated[
-        str | None, typer.Option(help="Backfill: re-read rows with a watermark before this.")
-    ] = None,
+    since: Annotated[str | None, typer.Option(help="Backfill: re-read rows with a watermark at or after this.")] = None,
+    until: Annotated[str | None, typer.Option(help="Backfill: re-read rows with a watermark before this.")] = None,
     workers: Annotated[int, typer.Option(min=1, max=32, help="Tables at a time.")] = 2,
     retry_now: Annotated[bool, typer.Option("--retry-now", help=RETRY_NOW)] = False,
     accept_source: Annotated[
-        bool,
-        typer.Option("--accept-source", help="The source may be another database than before."),
+        bool, typer.Option("--accept-source", help="The source may be another database than before.")
     ] = False,
     rebuild: Annotated[
-        bool,
-        typer.Option("--rebuild", help="Make raw's columns, key and views fit the source again."),
+        bool, typer.Option("--rebuild", help="Make raw's columns, key and views fit the source again.")
     ] = False,
     allow_deletes: Annotated[
         bool,
-        typer.Option(
-            "--allow-deletes",
-            help="However many rows are gone, and whatever a rebuild takes from them.",
-        ),
+        typer.Option("--allow-deletes", help="However many rows are gone, and whatever a rebuild takes from them."),
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan only.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    project_dir: Annotated[
-        Path | None, typer.Option(help="The dbt project whose sources are loaded.")
-    ] = None,
+    project_dir: Annotated[Path | None, typer.Option(help="The dbt project whose sources are loaded.")] = None,
 ) -> None:
     """Load source tables into raw: whole or incremental, as the sources YAML says."""
     if full and (since or until):

@@ -28,9 +28,7 @@ _GRAVITY = (75, 3, 2, 1, 0)
 
 def say_retry(what: str, reason: str, wait_s: float) -> None:
     """Tell that a connection broke and is tried again; `what` is a table or "run"."""
-    log.info(
-        f"  {what}: {reason}; trying again in {wait_s:.1f} s", what=what, wait_s=round(wait_s, 3)
-    )
+    log.info(f"  {what}: {reason}; trying again in {wait_s:.1f} s", what=what, wait_s=round(wait_s, 3))
 
 
 def exit_code(outcomes: Sequence[TableOutcome]) -> int:
@@ -57,9 +55,7 @@ class LoadProgress:
         )
         self._task = self._bar.add_task("loading", total=None, copied="")
         self._copied = 0
-        self.listener = Listener(
-            self._plans, self._bytes, self._table, say_retry, on_planning=self._planning
-        )
+        self.listener = Listener(self._plans, self._bytes, self._table, say_retry, on_planning=self._planning)
 
     def __enter__(self) -> LoadProgress:
         self._bar.start()
@@ -129,9 +125,7 @@ def show_outcomes(outcomes: Sequence[TableOutcome], *, run_id: str, as_json: boo
             log.error(f"error: {where}{o.error}", table=o.table, exit_code=o.exit_code)
 
 
-def show_plan(
-    plans: Sequence[TablePlan], failures: Sequence[TableOutcome], *, as_json: bool
-) -> None:
+def show_plan(plans: Sequence[TablePlan], failures: Sequence[TableOutcome], *, as_json: bool) -> None:
     """Print what a load would do; nothing was moved."""
     rows = [
         {

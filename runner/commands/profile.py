@@ -33,26 +33,18 @@ _SELECTED = ("personal_data", "column_profiles", "profile_changes", "latest_prof
 
 
 def profile(
-    tables: Annotated[
-        list[str] | None, typer.Argument(help="Tables to profile: `table` or `source.table`.")
-    ] = None,
+    tables: Annotated[list[str] | None, typer.Argument(help="Tables to profile: `table` or `source.table`.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the profiles as JSON.")] = False,
     html: Annotated[
-        Path | None,
-        typer.Option(help="Where the page goes (default: target/reports/profile.html)."),
+        Path | None, typer.Option(help="Where the page goes (default: target/reports/profile.html).")
     ] = None,
     dictionary: Annotated[
         Path | None, typer.Option(help="Write the data dictionary, in Markdown, to this file.")
     ] = None,
     sample: Annotated[
-        int | None,
-        typer.Option(
-            min=0, help="Read about N rows of tables that have more; 0 reads all.", metavar="N"
-        ),
+        int | None, typer.Option(min=0, help="Read about N rows of tables that have more; 0 reads all.", metavar="N")
     ] = None,
-    project_dir: Annotated[
-        Path | None, typer.Option(help="The dbt project whose loaded tables are profiled.")
-    ] = None,
+    project_dir: Annotated[Path | None, typer.Option(help="The dbt project whose loaded tables are profiled.")] = None,
 ) -> None:
     """Profile loaded tables, as raw has them: nulls, distinct values, ranges, outliers. Personal data is hidden."""
     settings = load_settings(project_dir)
@@ -82,7 +74,7 @@ def profile(
             for label, node in nodes.items()
             if label in errors or label in found
         ],
-    }  # fmt: skip
+    }
     page = html or settings.target_dir / "reports" / "profile.html"
     write_page(made, page, project=manifest["metadata"]["project_name"])
     if dictionary:
@@ -110,9 +102,7 @@ def _latest_profiles(manifest: Mapping[str, Any]) -> tuple[str, str]:
     )
 
 
-def _build(
-    settings: Settings, claim: BuildClaim, labels: Sequence[str], sample_rows: int | None
-) -> None:
+def _build(settings: Settings, claim: BuildClaim, labels: Sequence[str], sample_rows: int | None) -> None:
     """Have dbt profile these tables; artifacts of the last run stay as they are, as reports are made from them.
 
     Raises:
@@ -149,16 +139,11 @@ def _read(settings: Settings, view: tuple[str, str], since: datetime) -> dict[st
         return {f"{p['source_name']}.{p['table_name']}": p for (p,) in cursor.fetchall()}
 
 
-def _described(
-    found: dict[str, Any], node: Mapping[str, Any], manifest: Mapping[str, Any]
-) -> dict[str, Any]:
+def _described(found: dict[str, Any], node: Mapping[str, Any], manifest: Mapping[str, Any]) -> dict[str, Any]:
     """Return the profile with what the YAML says of table and columns: in the source, or where a model reads it."""
     readers = [n for n in manifest["nodes"].values() if n["resource_type"] == "model"]
     texts: dict[str, str] = {}
-    for one in [
-        *(n for n in readers if node["unique_id"] in n["depends_on"]["nodes"]),
-        node,
-    ]:
+    for one in [*(n for n in readers if node["unique_id"] in n["depends_on"]["nodes"]), node]:
         texts |= {k: c["description"] for k, c in one["columns"].items() if c["description"]}
     columns = [c | {"description": texts.get(c["name"], "")} for c in found.pop("profiled_columns")]
     return found | {"description": node["description"], "columns": columns}

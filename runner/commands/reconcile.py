@@ -30,15 +30,12 @@ _GRAVITY = (75, 3, 2, 1, 0)
 
 
 def reconcile(
-    tables: Annotated[
-        list[str] | None, typer.Argument(help="Tables to compare: `table` or `source.table`.")
-    ] = None,
+    tables: Annotated[list[str] | None, typer.Argument(help="Tables to compare: `table` or `source.table`.")] = None,
     repair: Annotated[
         bool, typer.Option("--repair", help="Load the differing keys again, then compare again.")
     ] = False,
     show_values: Annotated[
-        bool,
-        typer.Option("--show-values", help="Print differing values too: may be personal data."),
+        bool, typer.Option("--show-values", help="Print differing values too: may be personal data.")
     ] = False,
     workers: Annotated[int, typer.Option(min=1, max=32, help="Tables at a time.")] = 2,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -50,24 +47,16 @@ def reconcile(
     contract = read_contract(manifest, settings.project_dir).select(tables or [])
     source, warehouse = settings.connection("source"), settings.connection("warehouse")
     run_id = new_run_id()
-    request = ReconcileRequest(
-        limit=REPAIR_LIMIT if repair else NAMED_LIMIT, with_values=show_values, workers=workers
-    )
+    request = ReconcileRequest(limit=REPAIR_LIMIT if repair else NAMED_LIMIT, with_values=show_values, workers=workers)
 
     def compare() -> list[Reconciliation]:
         log.info(f"comparing {len(contract.tables)} tables (run {run_id})", run_id=run_id)
-        return reconcile_tables(
-            contract, source, warehouse, request, run_id=run_id, on_done=say_done
-        )
+        return reconcile_tables(contract, source, warehouse, request, run_id=run_id, on_done=say_done)
 
     # Reading needs no lock: only a repair must not meet a load.
     if repair:
         with recorded_run(
-            source,
-            warehouse,
-            run_id=run_id,
-            command="reconcile",
-            raw_schemas=raw_schemas(manifest),
+            source, warehouse, run_id=run_id, command="reconcile", raw_schemas=raw_schemas(manifest)
         ) as record:
             results = _repaired(contract, compare(), source, warehouse, request, run_id)
             record.is_ok = exit_code(results) == 0
@@ -99,9 +88,7 @@ def _repaired(
     done = []
     for result in results:
         if result.error is None and result.total + result.pending:
-            done.append(
-                _repair_one(specs[result.table], result, source, warehouse, request, run_id)
-            )
+            done.append(_repair_one(specs[result.table], result, source, warehouse, request, run_id))
         else:
             done.append(result)
     return done
@@ -140,10 +127,7 @@ def _as_json(results: Sequence[Reconciliation], run_id: str) -> dict[str, object
 
 def say_done(result: Reconciliation) -> None:
     """Log one finished table."""
-    log.info(
-        f"  {result.table}: {result.status}, {result.source_rows:,} rows, {result.seconds:.2f} s",
-        **brief(result),
-    )
+    log.info(f"  {result.table}: {result.status}, {result.source_rows:,} rows, {result.seconds:.2f} s", **brief(result))
 
 
 def show_results(results: Sequence[Reconciliation]) -> None:
@@ -174,9 +158,7 @@ def remarks(result: Reconciliation) -> list[str]:
             "what it puts together, or load the tables beneath it"
         ]
     if result.deletes_not_followed:
-        return [
-            f"{result.table}: deletes not followed: {result.deletes_not_followed:,} (`deletes: ignore`)"
-        ]
+        return [f"{result.table}: deletes not followed: {result.deletes_not_followed:,} (`deletes: ignore`)"]
     return []
 
 
@@ -186,10 +168,7 @@ def explain(result: Reconciliation) -> list[str]:
         return [f"error: {result.error}"]
     lines = []
     if result.lacking:
-        lines.append(
-            f"error: {result.table}: raw lacks {', '.join(result.lacking)}: "
-            f"run `haven load {result.table}`"
-        )
+        lines.append(f"error: {result.table}: raw lacks {', '.join(result.lacking)}: run `haven load {result.table}`")
     if result.total:
         lines.append(f"error: {result.table}: {_what(result)}; {_mend(result)}")
     for difference in result.named[:SHOWN_KEYS]:
@@ -221,7 +200,4 @@ def _mend(result: Reconciliation) -> str:
 
 
 def _key(difference: Difference, result: Reconciliation) -> str:
-    return ", ".join(
-        f"{name} {value}"
-        for name, value in zip(result.key_columns, difference.key or (), strict=True)
-    )
+    return ", ".join(f"{name} {value}" for name, value in zip(result.key_columns, difference.key or (), strict=True))

@@ -18,13 +18,10 @@ _NAMES = "|".join(REPORTS)
 
 def report(
     only: Annotated[
-        list[str] | None,
-        typer.Option("--only", metavar=_NAMES, help="Make this report only; may be repeated."),
+        list[str] | None, typer.Option("--only", metavar=_NAMES, help="Make this report only; may be repeated.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
-    project_dir: Annotated[
-        Path | None, typer.Option(help="The dbt project whose last run is reported.")
-    ] = None,
+    project_dir: Annotated[Path | None, typer.Option(help="The dbt project whose last run is reported.")] = None,
 ) -> None:
     """Write dbt's docs, the validation report, the data flow and Elementary's report.
 
@@ -48,11 +45,7 @@ def as_text(results: Sequence[ReportResult]) -> str:
     width = max(len(result.title) for result in results)
     return "\n".join(
         f"{result.title:<{width}}  "
-        + (
-            f"{result.path}  ({result.detail})"
-            if result.path
-            else f"{result.status}: {result.detail}"
-        )
+        + (f"{result.path}  ({result.detail})" if result.path else f"{result.status}: {result.detail}")
         for result in results
     )
 

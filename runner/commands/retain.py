@@ -18,9 +18,7 @@ from runner.settings import load_settings
 
 
 def retain(
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only count what would be removed.")
-    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what would be removed.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     project_dir: Annotated[Path | None, typer.Option(help="The dbt project to look at.")] = None,
 ) -> None:
@@ -32,13 +30,7 @@ def retain(
     source, warehouse = settings.connection("source"), settings.connection("warehouse")
     run_id = new_run_id()
     with (
-        recorded_run(
-            source,
-            warehouse,
-            run_id=run_id,
-            command="retain",
-            raw_schemas=raw_schemas(manifest),
-        ) as record,
+        recorded_run(source, warehouse, run_id=run_id, command="retain", raw_schemas=raw_schemas(manifest)) as record,
         claimed_build(settings, run_id=run_id, command="retain"),
     ):
         args = {"run_id": run_id, "is_dry_run": dry_run}

@@ -90,21 +90,16 @@ class _Summary:
 
 def run(
     select: Annotated[
-        list[str] | None,
-        typer.Option("--select", "-s", help="Build only these dbt nodes: `--select a b`."),
+        list[str] | None, typer.Option("--select", "-s", help="Build only these dbt nodes: `--select a b`.")
     ] = None,
-    exclude: Annotated[
-        list[str] | None, typer.Option("--exclude", help="Build all but these dbt nodes.")
-    ] = None,
+    exclude: Annotated[list[str] | None, typer.Option("--exclude", help="Build all but these dbt nodes.")] = None,
     full: Annotated[bool, typer.Option("--full", help="Read whole source tables again.")] = False,
     full_refresh: Annotated[
         bool, typer.Option("--full-refresh", help="Rebuild incremental models from scratch.")
     ] = False,
     workers: Annotated[int, typer.Option(min=1, max=32, help="Tables at a time.")] = 2,
     retry_now: Annotated[bool, typer.Option("--retry-now", help=RETRY_NOW)] = False,
-    no_reconcile: Annotated[
-        bool, typer.Option("--no-reconcile", help="Skip comparing raw with the source.")
-    ] = False,
+    no_reconcile: Annotated[bool, typer.Option("--no-reconcile", help="Skip comparing raw with the source.")] = False,
     no_reports: Annotated[bool, typer.Option("--no-reports", help="Skip the reports.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     project_dir: Annotated[Path | None, typer.Option(help="The dbt project to run.")] = None,
@@ -137,12 +132,7 @@ def run(
 
 
 def _load_and_build(
-    settings: Settings,
-    summary: _Summary,
-    request: LoadRequest,
-    build_wishes: BuildRequest,
-    *,
-    is_reconciled: bool,
+    settings: Settings, summary: _Summary, request: LoadRequest, build_wishes: BuildRequest, *, is_reconciled: bool
 ) -> None:
     """Load and compare, then build; others may load the source while this run builds, and nobody waits for reports."""
     source, warehouse = settings.connection("source"), settings.connection("warehouse")
@@ -174,9 +164,7 @@ def _load_and_build(
             contract = read_contract(project, settings.project_dir)
             summary.loads = load_project(settings, contract, request, run=record, on_loaded=loaded)
             # Where dbt takes no claim, the source's lock keeps two builds apart.
-            with claimed_build(
-                settings, run_id=summary.run_id, command="run", before_wait=record.release
-            ) as claim:
+            with claimed_build(settings, run_id=summary.run_id, command="run", before_wait=record.release) as claim:
                 summary.build = build(settings, build_wishes, claim=claim)
             manifest = load_manifest(settings.target_dir)
             bad = [o.table for o in summary.loads if o.error]
@@ -188,9 +176,7 @@ def _load_and_build(
 
 
 @contextmanager
-def _told(
-    settings: Settings, summary: _Summary, *, with_pages: bool, as_json: bool
-) -> Iterator[None]:
+def _told(settings: Settings, summary: _Summary, *, with_pages: bool, as_json: bool) -> Iterator[None]:
     """Have run_summary.json and the pages say that it runs, and how it ended, whatever it was that ended it.
 
     A run that is refused leaves the files of the one that is under way alone.
@@ -203,9 +189,7 @@ def _told(
         yield
     except BaseException as error:
         is_known = isinstance(error, HavenError)
-        summary.error = (
-            str(error) if is_known else f"it was stopped ({error or type(error).__name__})"
-        )
+        summary.error = str(error) if is_known else f"it was stopped ({error or type(error).__name__})"
         summary.error_code = getattr(error, "exit_code", 1)
         summary.is_over = True
         if isinstance(error, LockedError) and not is_free:

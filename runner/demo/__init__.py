@@ -128,9 +128,7 @@ def _drop(cursor: PgCursor) -> None:
         cursor.execute(_read("drop.sql"))
     except psycopg2.errors.DependentObjectsStillExist as error:
         detail = " ".join((error.diag.message_detail or "").split())
-        raise DemoError(
-            f"the demo's tables are in use by others; drop those first: {detail}"
-        ) from None
+        raise DemoError(f"the demo's tables are in use by others; drop those first: {detail}") from None
 
 
 def _refuse_foreign(cursor: PgCursor) -> None:

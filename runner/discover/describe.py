@@ -110,9 +110,7 @@ def add_to(file: YamlFile, schemas: Mapping[str, list[Entry]], database: str) ->
         for table in tables:
             if (schema, table["table"]) in known:
                 at, number = known[schema, table["table"]]
-                columns = _new_columns(
-                    file, sources[at], sources[at]["tables"][number], table, added
-                )
+                columns = _new_columns(file, sources[at], sources[at]["tables"][number], table, added)
                 if columns:
                     written = "".join(map(write.column, columns))
                     file.add(("sources", at, "tables", number, "columns"), written)
@@ -123,9 +121,7 @@ def add_to(file: YamlFile, schemas: Mapping[str, list[Entry]], database: str) ->
     return added
 
 
-def _new_columns(
-    file: YamlFile, source: Entry, entry: Entry, table: Entry, added: Entry
-) -> list[Entry]:
+def _new_columns(file: YamlFile, source: Entry, entry: Entry, table: Entry, added: Entry) -> list[Entry]:
     """Return the columns of a table that its entry lacks, but for those that it does not load; note them in `added`."""
     load = _load(source) | _load(entry)
     there = {unescaped(column["name"]) for column in _entries(file, entry, "columns")}

@@ -15,9 +15,7 @@ from runner.errors import ConfigError
 
 # What dbt's Jinja makes a brace of.
 _BRACE = "{{ '{' }}"
-_PLAIN = re.compile(
-    r"(?!(?:yes|no|y|n|true|false|on|off|null)$)[a-z_](?:[\w ()./'-]*[\w).])?", re.ASCII | re.I
-)
+_PLAIN = re.compile(r"(?!(?:yes|no|y|n|true|false|on|off|null)$)[a-z_](?:[\w ()./'-]*[\w).])?", re.ASCII | re.I)
 
 
 class YamlFile:
@@ -32,9 +30,7 @@ class YamlFile:
         except (yaml.YAMLError, ValueError) as error:
             raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
         if not isinstance(self.data, dict):
-            raise ConfigError(
-                f"{path} must hold a mapping, such as `sources: […]`, at its top level"
-            )
+            raise ConfigError(f"{path} must hold a mapping, such as `sources: […]`, at its top level")
         self._lines = self.text.splitlines(keepends=True)
         self._added: dict[tuple[str | int, ...], str] = {}
 
@@ -120,9 +116,7 @@ def comment(text: str) -> str:
 
 
 def _dumped(value: object, **style: Any) -> str:  # noqa: ANN401 (PyYAML's own options)
-    written = yaml.safe_dump(
-        value, width=float("inf"), allow_unicode=True, sort_keys=False, **style
-    )
+    written = yaml.safe_dump(value, width=float("inf"), allow_unicode=True, sort_keys=False, **style)
     return str(written).rstrip("\n")
 
 

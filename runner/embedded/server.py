@@ -95,9 +95,7 @@ def start(binaries: Path, data_dir: Path, side: Side) -> None:
         ) from error
 
 
-def _run(
-    command: list[str], cwd: Path, owner: dict[str, Any], pass_fds: tuple[int, ...] = ()
-) -> None:
+def _run(command: list[str], cwd: Path, owner: dict[str, Any], pass_fds: tuple[int, ...] = ()) -> None:
     # Output goes to a file, not a pipe: the server inherits it and a pipe would never end.
     with tempfile.TemporaryFile() as output:
         done = subprocess.run(

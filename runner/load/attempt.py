@@ -118,9 +118,7 @@ class Attempt:
         self._record_failures(control)
         Breaker(control, self.source.place).succeeded()
 
-    def _begin(
-        self, control: PgConnection, keeper: PgConnection
-    ) -> tuple[str, list[TablePlan], list[TableOutcome]]:
+    def _begin(self, control: PgConnection, keeper: PgConnection) -> tuple[str, list[TablePlan], list[TableOutcome]]:
         """Start the snapshot and plan, in a thread: libpq, waiting for a lock, would not hear of Ctrl-C."""
         pair = SessionPair(keeper, control)
 
@@ -145,20 +143,13 @@ class Attempt:
                 raise
 
     def _submit(
-        self,
-        workers: ThreadPoolExecutor,
-        job: Job,
-        plans: Sequence[TablePlan],
-        control: PgConnection,
+        self, workers: ThreadPoolExecutor, job: Job, plans: Sequence[TablePlan], control: PgConnection
     ) -> list[Future[TableOutcome]]:
         """Hand out the tables, largest first."""
         with control, control.cursor() as target:
             load_ids = next_load_ids(target, len(plans))
         largest_first = sorted(plans, key=lambda plan: -plan.size_bytes)
-        return [
-            workers.submit(job.load, plan, load_id)
-            for plan, load_id in zip(largest_first, load_ids, strict=True)
-        ]
+        return [workers.submit(job.load, plan, load_id) for plan, load_id in zip(largest_first, load_ids, strict=True)]
 
     def _done(self, outcome: TableOutcome) -> None:
         earlier = self.outcomes.get(outcome.table)
@@ -200,9 +191,7 @@ def _create_schemas(warehouse: PgConnection, names: set[str]) -> None:
 
 def _export_snapshot(session: PgConnection) -> str:
     """Start the run's read-only snapshot in `session`, which must stay open while it is used; return its name."""
-    session.set_session(
-        isolation_level=ISOLATION_LEVEL_REPEATABLE_READ, readonly=True, autocommit=False
-    )
+    session.set_session(isolation_level=ISOLATION_LEVEL_REPEATABLE_READ, readonly=True, autocommit=False)
     cursor = session.cursor()
     cursor.execute("select pg_export_snapshot()")
     return str(cursor.fetchone()[0])  # type: ignore[index]

@@ -39,8 +39,7 @@ def read_catalogs(source: PgCursor, warehouse: PgCursor, specs: Sequence[TableSp
     kinds = {
         spec: bare(table.type_of(spec.watermark))
         for spec in specs
-        if (table := found.get((spec.source_schema, spec.source_table)))
-        and spec.watermark in table.names
+        if (table := found.get((spec.source_schema, spec.source_table))) and spec.watermark in table.names
     }
     marked = list(kinds)
     types = {c.raw_type.removesuffix("[]") for t in found.values() for c in t.columns}
@@ -60,9 +59,7 @@ def read_catalogs(source: PgCursor, warehouse: PgCursor, specs: Sequence[TableSp
 
 def _unknown(warehouse: PgCursor, types: set[str]) -> frozenset[str]:
     """Return those of the built-in `types` that the warehouse cannot hold: it is older, or was built without xml."""
-    warehouse.execute(
-        "select name from unnest(%s::text[]) as name where to_regtype(name) is null", (list(types),)
-    )
+    warehouse.execute("select name from unnest(%s::text[]) as name where to_regtype(name) is null", (list(types),))
     unknown = {name for (name,) in warehouse.fetchall()}
     if "xml" in types - unknown:
         warehouse.execute("savepoint xml")

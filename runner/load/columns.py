@@ -60,14 +60,7 @@ def check_columns(spec: TableSpec, found: Table, key: str, names: tuple[str, ...
             )
 
 
-def check_key(
-    spec: TableSpec,
-    key: tuple[str, ...],
-    found: Table,
-    raw: Table | None,
-    *,
-    is_rebuilding: bool,
-) -> None:
+def check_key(spec: TableSpec, key: tuple[str, ...], found: Table, raw: Table | None, *, is_rebuilding: bool) -> None:
     """Raise ConfigError if an incremental table has no key, or raw or its rows cannot take the one it has now."""
     unsorted = [n for n in key if found.type_of(n).removesuffix("[]") in _UNSORTED]
     if unsorted:

@@ -41,9 +41,7 @@ def copy_rows(
     """
     copy_out = sql.SQL("copy ({}) to stdout (format binary)").format(query)
     copy_in = sql.SQL("copy {} ({}) from stdin (format binary{})").format(
-        into,
-        sql.SQL(", ").join(map(sql.Identifier, columns)),
-        sql.SQL(", freeze true" if freeze else ""),
+        into, sql.SQL(", ").join(map(sql.Identifier, columns)), sql.SQL(", freeze true" if freeze else "")
     )
     with Wire(source.connection) as origin, Wire(warehouse.connection) as target:
         target.start(_encoded(copy_in, warehouse), COPY_IN)
@@ -54,8 +52,7 @@ def copy_rows(
         taken = target.finish()
     if sent != taken:
         raise DataError(
-            f"the source sent {sent} rows but the warehouse took {taken}; "
-            "nothing was kept, run the load again"
+            f"the source sent {sent} rows but the warehouse took {taken}; nothing was kept, run the load again"
         )
     return taken
 

@@ -89,9 +89,7 @@ def fitted(columns: Sequence[Column], raw: Table | None) -> tuple[Column, ...]:
         ours = kept.get(column.name, column.raw_type)
         if ours == column.raw_type or is_widening(ours, column.raw_type):
             return column
-        kept_type = (
-            ours if is_widening(column.raw_type, ours) else common_type(ours, column.raw_type)
-        )
+        kept_type = ours if is_widening(column.raw_type, ours) else common_type(ours, column.raw_type)
         return replace(column, raw_type=kept_type, is_cast=True) if kept_type else column
 
     return tuple(fit(column) for column in columns)
@@ -114,11 +112,7 @@ def find_drift(
         return Drift()
     ours = {column.name: column for column in raw.columns}
     theirs = {column.name: column for column in columns}
-    changed = [
-        (c, ours[c.name].raw_type)
-        for c in columns
-        if c.name in ours and c.raw_type != ours[c.name].raw_type
-    ]
+    changed = [(c, ours[c.name].raw_type) for c in columns if c.name in ours and c.raw_type != ours[c.name].raw_type]
     rebuilt = [(c, old) for c, old in changed if not is_widening(old, c.raw_type)]
     if rebuilt and not is_rebuilding:
         column, old = rebuilt[0]
@@ -141,9 +135,7 @@ def find_drift(
             and not (c.name in theirs and theirs[c.name].is_not_null)
         ),
         dropped=tuple(c for c in gone if noted.get(c.name) != "dropped"),
-        restored=tuple(
-            ours[c.name] for c in columns if c.name in ours and noted.get(c.name) == "dropped"
-        ),
+        restored=tuple(ours[c.name] for c in columns if c.name in ours and noted.get(c.name) == "dropped"),
         # A key whose values change their type is made again with them.
         key=key if raw.primary_key != key or any(c.name in key for c, _ in rebuilt) else None,
         old_key=raw.primary_key,
@@ -178,13 +170,7 @@ def noted_changes(warehouse: PgCursor) -> dict[Name, dict[str, str]]:
 
 
 def apply_drift(
-    drift: Drift,
-    spec: TableSpec,
-    warehouse: PgCursor,
-    *,
-    load_id: int,
-    mode: Mode,
-    is_rebuilding: bool,
+    drift: Drift, spec: TableSpec, warehouse: PgCursor, *, load_id: int, mode: Mode, is_rebuilding: bool
 ) -> None:
     """Make raw's columns fit, inside the load's transaction, and note each change in ops.schema_changes.
 
@@ -196,9 +182,7 @@ def apply_drift(
     name = raw.as_string(warehouse)
     for old, new in drift.renamed.items():
         warehouse.execute(
-            sql.SQL("alter table {} rename column {} to {}").format(
-                raw, sql.Identifier(old), sql.Identifier(new)
-            )
+            sql.SQL("alter table {} rename column {} to {}").format(raw, sql.Identifier(old), sql.Identifier(new))
         )
     # A key may be of a type that loses rows: it goes before, and comes when the types are right.
     if drift.key is not None and drift.old_key:
@@ -215,14 +199,8 @@ def apply_drift(
             ),
         )
     actions = [
-        *(
-            sql.SQL("add column {} {}").format(sql.Identifier(c.name), sql.SQL(c.raw_type))
-            for c in drift.added
-        ),
-        *(
-            sql.SQL("alter column {} drop not null").format(sql.Identifier(name))
-            for name in drift.nullable
-        ),
+        *(sql.SQL("add column {} {}").format(sql.Identifier(c.name), sql.SQL(c.raw_type)) for c in drift.added),
+        *(sql.SQL("alter column {} drop not null").format(sql.Identifier(name)) for name in drift.nullable),
     ]
     if actions:
         warehouse.execute(sql.SQL("alter table {} {}").format(raw, sql.SQL(", ").join(actions)))
@@ -235,14 +213,10 @@ def apply_drift(
         warehouse.execute(sql.SQL("analyze {}").format(raw))
 
 
-def _change_key(
-    key: tuple[str, ...], spec: TableSpec, warehouse: PgCursor, *, is_rebuilding: bool
-) -> None:
+def _change_key(key: tuple[str, ...], spec: TableSpec, warehouse: PgCursor, *, is_rebuilding: bool) -> None:
     raw = sql.Identifier(spec.raw_schema, spec.raw_table).as_string(warehouse)
     try:
-        warehouse.execute(
-            "select ops.change_key(%s::regclass, %s::text[], %s)", (raw, list(key), is_rebuilding)
-        )
+        warehouse.execute("select ops.change_key(%s::regclass, %s::text[], %s)", (raw, list(key), is_rebuilding))
     except (psycopg2.errors.UniqueViolation, psycopg2.errors.NotNullViolation) as error:
         raise DataError(
             f"the key of {spec.label} is now ({', '.join(key)}), and rows of {spec.raw_schema}."
@@ -250,9 +224,7 @@ def _change_key(
         ) from error
 
 
-def _note(
-    change: Change, spec: TableSpec, warehouse: PgCursor, *, load_id: int, mode: Mode
-) -> None:
+def _note(change: Change, spec: TableSpec, warehouse: PgCursor, *, load_id: int, mode: Mode) -> None:
     """Write one change and log it; a column that comes in any load but a full one lacks its older values."""
     is_partial = mode != "full" and change.change in ("added", "restored")
     warehouse.execute(
@@ -265,11 +237,7 @@ def _note(
         ),
     )  # fmt: skip
     types = " to ".join(filter(None, dict.fromkeys((change.old_type, change.new_type))))
-    hint = (
-        f"; rows loaded before lack its values until `haven load {spec.label} --full`"
-        if is_partial
-        else ""
-    )
+    hint = f"; rows loaded before lack its values until `haven load {spec.label} --full`" if is_partial else ""
     column = f"{change.old_name} -> {change.column}" if change.old_name else change.column
     log.info(
         f"  {spec.label}: column {column} {change.change}{f' ({types})' if types else ''}{hint}",

@@ -29,11 +29,7 @@ def plan_tables(
 
     Raises UnreachableError if a database cannot be reached.
     """
-    with (
-        closing(connect(source)) as source_session,
-        closing(connect(warehouse)) as warehouse_session,
-        explained(),
-    ):
+    with closing(connect(source)) as source_session, closing(connect(warehouse)) as warehouse_session, explained():
         prepare(warehouse_session)
         return plan_all(contract, source_session, warehouse_session, request)
 
@@ -74,7 +70,4 @@ def load_tables(
                 time.sleep(wait_s)
     run.has_loaded()
     order = [spec.label for spec in contract.tables]
-    return sorted(
-        attempt.outcomes.values(),
-        key=lambda o: order.index(o.table) if o.table in order else len(order),
-    )
+    return sorted(attempt.outcomes.values(), key=lambda o: order.index(o.table) if o.table in order else len(order))

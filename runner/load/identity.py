@@ -89,9 +89,7 @@ class Identity:
         changed = {int(part.split()[0]) for part in parts}
         remade = [name for name, number in now.numbers.items() if number in changed]
         if remade:
-            return (
-                f"the type or expression of {', '.join(sorted(remade))} was changed in the source"
-            )
+            return f"the type or expression of {', '.join(sorted(remade))} was changed in the source"
         return None
 
 
@@ -120,15 +118,12 @@ def noted_identities(warehouse: PgCursor, specs: Sequence[TableSpec]) -> dict[Na
     }
 
 
-def check_origin(
-    specs: Sequence[TableSpec], origin: Origin, noted: Mapping[Name, Identity]
-) -> None:
+def check_origin(specs: Sequence[TableSpec], origin: Origin, noted: Mapping[Name, Identity]) -> None:
     """Make sure that the source is the database that raw was loaded from. Raises ConfigError that says how to go on."""
     others = [
         (spec, noted[name].origin)
         for spec in specs
-        if (name := (spec.raw_schema, spec.raw_table)) in noted
-        and not noted[name].origin.is_same(origin)
+        if (name := (spec.raw_schema, spec.raw_table)) in noted and not noted[name].origin.is_same(origin)
     ]
     if not others:
         return
@@ -142,9 +137,7 @@ def check_origin(
     )
 
 
-def note_identity(
-    spec: TableSpec, identity: Identity, warehouse: PgCursor, *, load_id: int
-) -> None:
+def note_identity(spec: TableSpec, identity: Identity, warehouse: PgCursor, *, load_id: int) -> None:
     """Keep the table's identity, inside the load's transaction."""
     warehouse.execute(
         """

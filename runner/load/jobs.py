@@ -62,9 +62,7 @@ class Job:
             return failure(plan, error, tries=backoff.tries, started=started)
         return replace(done[0], tries=backoff.tries, seconds=round(time.monotonic() - started, 3))
 
-    def _persist(
-        self, plan: TablePlan, work: Callable[[SessionPair], None], backoff: Backoff
-    ) -> None:
+    def _persist(self, plan: TablePlan, work: Callable[[SessionPair], None], backoff: Backoff) -> None:
         """Do `work` with this thread's sessions, anew as long as connections break and tries are left.
 
         Raises HavenError for what no retry mends, SnapshotLost, Stopped.
@@ -120,9 +118,7 @@ def _reason(plan: TablePlan, error: psycopg2.Error) -> HavenError:
     )
 
 
-def failure(
-    plan: TablePlan, error: HavenError, *, tries: int = 1, started: float | None = None
-) -> TableOutcome:
+def failure(plan: TablePlan, error: HavenError, *, tries: int = 1, started: float | None = None) -> TableOutcome:
     """Return the outcome of a planned table that failed; `started` is of the monotonic clock."""
     return TableOutcome(
         plan.spec.label,

@@ -189,9 +189,7 @@ class _Open:
         return Candidate(mark, listed, self.xmax)
 
 
-def read_marks(
-    source: PgConnection, warehouse: PgConnection, specs: Sequence[TableSpec]
-) -> dict[str, Probed]:
+def read_marks(source: PgConnection, warehouse: PgConnection, specs: Sequence[TableSpec]) -> dict[str, Probed]:
     """Return what is known about the marks of the incremental tables among `specs`, by label.
 
     `source`, in autocommit, must take its snapshot after this. A table that cannot be looked at now is left out. Waits
@@ -210,10 +208,7 @@ def read_marks(
         listed = now = open_transactions(cursor)
         if any(row.is_news for row in rows.values()):
             now = _wait(cursor, listed)
-    found = {
-        label: _judged(row, stored.get(label, (None, ()))[1], listed, now)
-        for label, row in rows.items()
-    }
+    found = {label: _judged(row, stored.get(label, (None, ()))[1], listed, now) for label, row in rows.items()}
     held = [label for label, probed in found.items() if probed.waiting]
     if held:
         _say_who_holds(held, listed, now)
@@ -247,8 +242,7 @@ def _stored(
             found[number].label: (
                 mark,
                 tuple(
-                    Candidate(c["mark"], None if c["open"] is None else tuple(c["open"]), c["xmax"])
-                    for c in candidates
+                    Candidate(c["mark"], None if c["open"] is None else tuple(c["open"]), c["xmax"]) for c in candidates
                 ),
             )
             for number, mark, candidates, is_of_type in stored_marks(
@@ -295,8 +289,7 @@ class _Prober:
             if kind.startswith(MARK_TYPES) and (probe := self._probe(number, spec, kind)):
                 probes[number] = probe
         self.cursor.execute(
-            "select set_config('lock_timeout', %s, false), current_setting('lock_timeout')",
-            (_PROBE_LOCK_TIMEOUT,),
+            "select set_config('lock_timeout', %s, false), current_setting('lock_timeout')", (_PROBE_LOCK_TIMEOUT,)
         )
         before = self.cursor.fetchone()[1]  # type: ignore[index]
         numbers, found = sorted(probes), []

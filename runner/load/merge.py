@@ -49,11 +49,7 @@ class _Scope(NamedTuple):
 
 
 def merge(
-    plan: TablePlan,
-    source: PgCursor,
-    warehouse: PgCursor,
-    load_id: int,
-    on_bytes: Callable[[int], None],
+    plan: TablePlan, source: PgCursor, warehouse: PgCursor, load_id: int, on_bytes: Callable[[int], None]
 ) -> Counts:
     """Carry out a plan other than a first load, inside the caller's transactions.
 
@@ -113,12 +109,7 @@ def _index_load_ids(plan: TablePlan, warehouse: PgCursor) -> None:
 
 class _Merge:
     def __init__(
-        self,
-        plan: TablePlan,
-        source: PgCursor,
-        warehouse: PgCursor,
-        load_id: int,
-        on_bytes: Callable[[int], None],
+        self, plan: TablePlan, source: PgCursor, warehouse: PgCursor, load_id: int, on_bytes: Callable[[int], None]
     ) -> None:
         self.plan, self.source, self.warehouse = plan, source, warehouse
         self.load_id, self.on_bytes = load_id, on_bytes
@@ -144,9 +135,7 @@ class _Merge:
             inserted, updated = self._upsert(statements.STAGE)
             scope = compare()
         late = self._sweep(scope)
-        return Counts(
-            read + late.read, inserted + late.inserted, updated + late.updated, late.deleted
-        )
+        return Counts(read + late.read, inserted + late.inserted, updated + late.updated, late.deleted)
 
     def _check_source(self) -> None:
         """Ask the source for keys that do not hold: what raw has of other rows cannot tell."""
@@ -164,9 +153,7 @@ class _Merge:
         return rows
 
     def _upsert(self, stage: sql.Identifier) -> tuple[int, int]:
-        self.warehouse.execute(
-            merge_statements.upsert(self.raw, self.names, self.key, self.load_id, stage)
-        )
+        self.warehouse.execute(merge_statements.upsert(self.raw, self.names, self.key, self.load_id, stage))
         inserted, updated = self.warehouse.fetchone()  # type: ignore[misc]
         return inserted, updated
 
@@ -175,13 +162,9 @@ class _Merge:
         read = self._stage(statements.STAGE, None)
         deleted = 0
         if self.plan.spec.deletes == "sweep":
-            self.warehouse.execute(
-                multiset_statements.tombstone_multiset(self.raw, self.names, self.load_id)
-            )
+            self.warehouse.execute(multiset_statements.tombstone_multiset(self.raw, self.names, self.load_id))
             deleted = self.warehouse.rowcount
-        self.warehouse.execute(
-            multiset_statements.insert_multiset(self.raw, self.names, self.load_id)
-        )
+        self.warehouse.execute(multiset_statements.insert_multiset(self.raw, self.names, self.load_id))
         return Counts(read, self.warehouse.rowcount, 0, deleted)
 
     def _full(self) -> Counts:
@@ -190,9 +173,7 @@ class _Merge:
         ((is_empty, now),) = self.warehouse.fetchall()
         if is_empty:  # someone emptied it: nothing to compare with
             self._check_source()
-            query = statements.stamped(
-                statements.select_source(self.plan.source, self.plan.columns), now, self.load_id
-            )
+            query = statements.stamped(statements.select_source(self.plan.source, self.plan.columns), now, self.load_id)
             rows = self._copy(query, self.raw, (*self.names, *statements.STAMPS))
             return Counts(rows, rows, 0, 0)
         with self._comparing(by_row=True) as compare:
@@ -201,13 +182,9 @@ class _Merge:
             return Counts(scope.hashed, 0, 0, 0)
         staged = self._copy(scope.query, statements.STAGE, self.names)
         check_key_holds(self.plan, self.warehouse, statements.STAGE)
-        self.warehouse.execute(
-            merge_statements.create_changes(self.raw, self.names, self.key, scope.among)
-        )
+        self.warehouse.execute(merge_statements.create_changes(self.raw, self.names, self.key, scope.among))
         self.warehouse.execute(sql.SQL("analyze {}").format(statements.CHANGES))
-        insert, update, delete = merge_statements.apply_changes(
-            self.raw, self.names, self.key, self.load_id
-        )
+        insert, update, delete = merge_statements.apply_changes(self.raw, self.names, self.key, self.load_id)
         is_ignored = self.plan.spec.deletes == "ignore"
         inserted, updated, deleted = (
             0 if statement is delete and is_ignored else self._execute(statement)
@@ -223,12 +200,8 @@ class _Merge:
         self.warehouse.execute(statements.create_stage(statements.KEYS, self.raw, names))
         self._copy(scope.query, statements.KEYS, names)
         check_key_holds(self.plan, self.warehouse, statements.KEYS)
-        deleted = self._execute(
-            merge_statements.tombstone(self.raw, self.key, self.load_id, scope.among)
-        )
-        self.warehouse.execute(
-            merge_statements.missing_keys(self.raw, self.key, names[len(self.key) :], MOST_NAMED)
-        )
+        deleted = self._execute(merge_statements.tombstone(self.raw, self.key, self.load_id, scope.among))
+        self.warehouse.execute(merge_statements.missing_keys(self.raw, self.key, names[len(self.key) :], MOST_NAMED))
         ((count, *values),) = self.warehouse.fetchall()
         if not count:
             return Counts(0, 0, 0, deleted)
@@ -259,13 +232,7 @@ class _Merge:
             return
         live = statements.raw_rows(self.raw, [column.name for column in columns])
         with checksums.comparing(
-            self.source,
-            query,
-            self.warehouse,
-            live,
-            self.key_columns,
-            columns if by_row else (),
-            self.mark,
+            self.source, query, self.warehouse, live, self.key_columns, columns if by_row else (), self.mark
         ) as compare:
             yield lambda: self._scope(query, compare())
 

@@ -15,27 +15,20 @@ from runner.load.statements import CHANGES, KEYS, LOST, STAGE, column_list
 
 def _same_key(left: str, right: str, key: Sequence[str]) -> sql.Composed:
     return sql.SQL(" and ").join(
-        sql.SQL("{} = {}").format(sql.Identifier(left, name), sql.Identifier(right, name))
-        for name in key
+        sql.SQL("{} = {}").format(sql.Identifier(left, name), sql.Identifier(right, name)) for name in key
     )
 
 
 def _numbered_key(left: str, right: str, key: Sequence[str]) -> sql.Composed:
     """Return the condition that a row of `right` has the key of one of `left`, whose columns are numbered."""
     return sql.SQL(" and ").join(
-        sql.SQL("{} = {}").format(
-            sql.Identifier(left, f"key_{number}"), sql.Identifier(right, name)
-        )
+        sql.SQL("{} = {}").format(sql.Identifier(left, f"key_{number}"), sql.Identifier(right, name))
         for number, name in enumerate(key)
     )
 
 
 def upsert(
-    raw: sql.Identifier,
-    columns: Sequence[str],
-    key: Sequence[str],
-    load_id: int,
-    stage: sql.Identifier = STAGE,
+    raw: sql.Identifier, columns: Sequence[str], key: Sequence[str], load_id: int, stage: sql.Identifier = STAGE
 ) -> sql.Composed:
     """Return one statement that inserts, updates what differs, revives tombstones; it counts both.
 
@@ -88,9 +81,7 @@ def create_changes(
     ).format(
         changes=sql.Identifier(CHANGES.strings[-1]),
         keys=sql.SQL(", ").join(
-            sql.SQL("coalesce({}, {})").format(
-                sql.Identifier("staged", name), sql.Identifier("target", name)
-            )
+            sql.SQL("coalesce({}, {})").format(sql.Identifier("staged", name), sql.Identifier("target", name))
             for name in key
         ),
         # A key column may be called is_new.
@@ -117,8 +108,7 @@ def apply_changes(
         "columns": column_list(columns),
         "values": column_list(columns, "staged"),
         "set": sql.SQL(", ").join(
-            sql.SQL("{} = {}").format(sql.Identifier(c), sql.Identifier("staged", c))
-            for c in columns
+            sql.SQL("{} = {}").format(sql.Identifier(c), sql.Identifier("staged", c)) for c in columns
         ),
         "staged_key": _numbered_key("changes", "staged", key),
         "target_key": _numbered_key("changes", "target", key),
@@ -139,9 +129,7 @@ def apply_changes(
     return insert.format(**names), update.format(**names), delete.format(**names)
 
 
-def tombstone(
-    raw: sql.Identifier, key: Sequence[str], load_id: int, among: sql.Composable
-) -> sql.Composed:
+def tombstone(raw: sql.Identifier, key: Sequence[str], load_id: int, among: sql.Composable) -> sql.Composed:
     """Return the statement that marks live raw rows as deleted whose key the source no longer has.
 
     Only rows that meet `among` (a condition on `target`) are looked at.
@@ -150,18 +138,10 @@ def tombstone(
         "update {raw} as target set _deleted_at = now(), _loaded_at = now(), _load_id = {load_id} "
         "where target._deleted_at is null and {among} "
         "and not exists (select from {present} as present where {same})"
-    ).format(
-        raw=raw,
-        load_id=sql.Literal(load_id),
-        among=among,
-        present=KEYS,
-        same=_same_key("present", "target", key),
-    )
+    ).format(raw=raw, load_id=sql.Literal(load_id), among=among, present=KEYS, same=_same_key("present", "target", key))
 
 
-def missing_keys(
-    raw: sql.Identifier, key: Sequence[str], mark: Sequence[str], most: int
-) -> sql.Composed:
+def missing_keys(raw: sql.Identifier, key: Sequence[str], mark: Sequence[str], most: int) -> sql.Composed:
     """Return the query for keys of the source that are not live in raw with that mark: how many, and text arrays.
 
     These are rows that were committed behind the watermark, were set back, or came back from a deletion. The arrays
@@ -173,9 +153,7 @@ def missing_keys(
         "select (select count(*) from missing), {arrays} from (select * from missing limit {most}) as named"
     ).format(
         columns=column_list(key, "present"),
-        arrays=sql.SQL(", ").join(
-            sql.SQL("array_agg({}::text)").format(sql.Identifier("named", name)) for name in key
-        ),
+        arrays=sql.SQL(", ").join(sql.SQL("array_agg({}::text)").format(sql.Identifier("named", name)) for name in key),
         keys=KEYS,
         raw=raw,
         same=sql.SQL(" and ").join(
@@ -206,10 +184,7 @@ def create_lost(
     check = sql.SQL("pg_input_is_valid({0}::text, {1})")
     keys = [
         sql.SQL("case when {} then {}::text::{} end as {}").format(
-            check.format(column, sql.Literal(kind)),
-            column,
-            sql.SQL(kind),
-            sql.Identifier(f"key_{number}"),
+            check.format(column, sql.Literal(kind)), column, sql.SQL(kind), sql.Identifier(f"key_{number}")
         )
         for number, (column, kind) in enumerate(key)
     ]
@@ -221,9 +196,7 @@ def create_lost(
         raw=raw,
         among=among,
         fails=sql.SQL(" or ").join(
-            sql.SQL("({} is not null and not {})").format(
-                column, check.format(column, sql.Literal(kind))
-            )
+            sql.SQL("({} is not null and not {})").format(column, check.format(column, sql.Literal(kind)))
             for column, kind in rebuilt
         ),
     )
@@ -243,8 +216,5 @@ def count_lost(raw: sql.Identifier, key: Sequence[str], *, with_changes: bool) -
         "select count(*) from {lost} as lost inner join {raw} as target on {same} "
         "where target._deleted_at is not null or {gone}"
     ).format(
-        lost=LOST,
-        raw=raw,
-        same=_numbered_key("lost", "target", key),
-        gone=gone if with_changes else sql.SQL("false"),
+        lost=LOST, raw=raw, same=_numbered_key("lost", "target", key), gone=gone if with_changes else sql.SQL("false")
     )

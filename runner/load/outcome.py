@@ -68,9 +68,7 @@ class TableOutcome:
     def after(self, earlier: TableOutcome) -> TableOutcome:
         """Return the outcome of both loads, this one having come after `earlier` in the same run."""
         counts = ("read", "inserted", "updated", "unchanged", "deleted", "rejected")
-        both = {
-            f"rows_{c}": getattr(self, f"rows_{c}") + getattr(earlier, f"rows_{c}") for c in counts
-        }
+        both = {f"rows_{c}": getattr(self, f"rows_{c}") + getattr(earlier, f"rows_{c}") for c in counts}
         return replace(
             self,
             **both,

@@ -69,9 +69,7 @@ class TablePlan:
         """Return what is read of the source table: all of it, or what `haven retain` has left."""
         if self.kept_from is None:
             return self.table
-        return sql.SQL(
-            "(select * from {0} where {1} >= {2}::timestamptz or {1} is null) as kept"
-        ).format(
+        return sql.SQL("(select * from {0} where {1} >= {2}::timestamptz or {1} is null) as kept").format(
             self.table, sql.Identifier(str(self.spec.retention_column)), sql.Literal(self.kept_from)
         )
 
@@ -143,14 +141,8 @@ def plan_table(
             check_origin([spec], seen.origin, seen.identities)
     found = _source_table(source, spec, seen)
     columns = supported(chosen_columns(spec, found), seen)
-    if (
-        source.connection.server_version
-        >= _INFINITE_INTERVALS
-        > warehouse.connection.server_version
-    ):
-        columns = tuple(
-            replace(c, refuses_infinity=c.raw_type.startswith("interval")) for c in columns
-        )
+    if source.connection.server_version >= _INFINITE_INTERVALS > warehouse.connection.server_version:
+        columns = tuple(replace(c, refuses_infinity=c.raw_type.startswith("interval")) for c in columns)
     key = spec.primary_key or found.primary_key
     check_columns(spec, found, "primary_key", key)
     loaded = {column.name for column in columns}
@@ -178,9 +170,7 @@ def plan_table(
             )
     columns = fitted(columns, raw)
     noted = seen.noted.get((spec.raw_schema, spec.raw_table), {})
-    drift = replace(
-        find_drift(spec, columns, key, raw, noted, is_rebuilding=request.rebuild), renamed=renamed
-    )
+    drift = replace(find_drift(spec, columns, key, raw, noted, is_rebuilding=request.rebuild), renamed=renamed)
     mark, is_of_type = seen.marks.get(spec.label, (None, True)) if raw else (None, True)
     stored = mark if is_of_type else None
     mode, condition = mode_and_filter(source, spec, request, raw, stored, watermark_type, probed)
@@ -216,17 +206,11 @@ def plan_table(
     )
 
 
-def _followed(
-    raw: Table | None, before: Identity | None, now: Identity
-) -> tuple[Table | None, dict[str, str]]:
+def _followed(raw: Table | None, before: Identity | None, now: Identity) -> tuple[Table | None, dict[str, str]]:
     """Return raw with the names that the source's columns have now, and which of its columns must be renamed."""
     if raw is None or before is None:
         return raw, {}
-    renamed = {
-        old: new
-        for old, new in before.renamed_to(now).items()
-        if old in raw.names and new not in raw.names
-    }
+    renamed = {old: new for old, new in before.renamed_to(now).items() if old in raw.names and new not in raw.names}
     return renamed_raw(raw, renamed), renamed
 
 
@@ -254,8 +238,7 @@ def _where_it_went(source: PgCursor, spec: TableSpec) -> str:
     elsewhere = schemas_with(source, spec.source_table)
     if elsewhere:
         return (
-            f"{name}, but there is one in {', '.join(elsewhere)}: if it was moved, set `source_schema` "
-            f"in {spec.file}"
+            f"{name}, but there is one in {', '.join(elsewhere)}: if it was moved, set `source_schema` in {spec.file}"
         )
     return f"{name}: was it dropped or renamed? Fix or remove it in {spec.file}"
 
@@ -269,10 +252,7 @@ def plan_all(
 ) -> tuple[list[TablePlan], list[TableOutcome]]:
     """Return the plans of all tables, and the outcomes of those that cannot be loaded. Moves nothing."""
     plans: list[TablePlan] = []
-    failures = [
-        TableOutcome(p.label, strategy="?", mode=None, error=p.message, exit_code=2)
-        for p in contract.problems
-    ]
+    failures = [TableOutcome(p.label, strategy="?", mode=None, error=p.message, exit_code=2) for p in contract.problems]
     with warehouse, warehouse.cursor() as target, source.cursor() as origin:
         with explained():
             seen = read_catalogs(origin, target, contract.tables)
@@ -297,6 +277,4 @@ def plan_all(
 
 def not_planned(spec: TableSpec, error: HavenError) -> TableOutcome:
     """Return the outcome of a table that could not even be planned, or was not reached."""
-    return TableOutcome(
-        spec.label, spec.strategy, mode=None, error=str(error), exit_code=error.exit_code
-    )
+    return TableOutcome(spec.label, spec.strategy, mode=None, error=str(error), exit_code=error.exit_code)

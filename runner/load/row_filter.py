@@ -63,12 +63,7 @@ def hold(source: PgCursor, spec: TableSpec) -> None:
     # Planning a query locks partitions and what a view reads, which `lock table` does not for all of them.
     source.execute(sql.SQL("explain (costs off) select from {}").format(name))
     source.execute(
-        _WAS_REWRITTEN,
-        {
-            "quoted": name.as_string(source),
-            "schema": spec.source_schema,
-            "table": spec.source_table,
-        },
+        _WAS_REWRITTEN, {"quoted": name.as_string(source), "schema": spec.source_schema, "table": spec.source_table}
     )
     if source.fetchone() != (False,):
         raise DataError(
@@ -122,9 +117,7 @@ def mode_and_filter(
     return "incremental", _from_mark(spec.watermark, bare(watermark_type), stored, lookback)
 
 
-def _from_mark(
-    watermark: str, kind: str, stored: str, lookback: sql.Composable | None
-) -> sql.Composed:
+def _from_mark(watermark: str, kind: str, stored: str, lookback: sql.Composable | None) -> sql.Composed:
     """Return the condition for what came after the stored mark, and for rows that no mark will ever tell of.
 
     Those are re-read by each load: without a watermark, or below all (-infinity); NaN and infinity are above all.
@@ -132,25 +125,17 @@ def _from_mark(
     low = sql.SQL("{}::{}").format(sql.Literal(stored), sql.SQL(kind))
     if lookback is not None and kind in _LEAST:
         # In the column's own type, so that an index serves; and not below what that holds.
-        low = sql.SQL("greatest(ceil({} - {}), {})::{}").format(
-            low, lookback, sql.Literal(_LEAST[kind]), sql.SQL(kind)
-        )
+        low = sql.SQL("greatest(ceil({} - {}), {})::{}").format(low, lookback, sql.Literal(_LEAST[kind]), sql.SQL(kind))
     elif lookback is not None:
         low = sql.SQL("{} - {}").format(low, lookback)
     odd = "{0} is null" if kind in _LEAST else "{0} is null or {0} = '-infinity'::{2}"
-    return sql.SQL(f"({{0}} >= {{1}} or {odd})").format(
-        sql.Identifier(watermark), low, sql.SQL(kind)
-    )
+    return sql.SQL(f"({{0}} >= {{1}} or {odd})").format(sql.Identifier(watermark), low, sql.SQL(kind))
 
 
-def _window(
-    source: PgCursor, spec: TableSpec, request: LoadRequest, kind: str | None
-) -> sql.Composable | None:
+def _window(source: PgCursor, spec: TableSpec, request: LoadRequest, kind: str | None) -> sql.Composable | None:
     """Return the condition of `--since` and `--until`; None if neither is given."""
     given = {
-        f"--{name}": value
-        for name, value in (("since", request.since), ("until", request.until))
-        if value is not None
+        f"--{name}": value for name, value in (("since", request.since), ("until", request.until)) if value is not None
     }
     if not given:
         return None
@@ -241,11 +226,7 @@ def _check_timezone(source: PgCursor, spec: TableSpec, zone: str) -> None:
         source.execute("select name from pg_timezone_names order by name")
         names = {row[0].lower(): row[0] for row in source.fetchall()}
         near = difflib.get_close_matches(zone.lower(), names, n=1)
-        hint = (
-            f"did you mean {names[near[0]]}?"
-            if near
-            else "`select * from pg_timezone_names` lists them"
-        )
+        hint = f"did you mean {names[near[0]]}?" if near else "`select * from pg_timezone_names` lists them"
         raise ConfigError(f"{where}, which the source does not know: {hint}") from None
 
 

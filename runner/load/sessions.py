@@ -50,10 +50,7 @@ class SessionPair:
             threading.Thread(target=self._cancel, args=(session,), daemon=True).start()
         if not self.is_free.wait(GRACE_S):
             for session in (self.source, self.warehouse):
-                with (
-                    suppress(psycopg2.Error, OSError),
-                    socket.socket(fileno=os.dup(session.fileno())) as cut,
-                ):
+                with suppress(psycopg2.Error, OSError), socket.socket(fileno=os.dup(session.fileno())) as cut:
                     cut.shutdown(socket.SHUT_RDWR)
 
     def _cancel(self, session: PgConnection) -> None:
@@ -116,9 +113,7 @@ class Pool:
         pair.is_free.clear()
         timer.start()
         try:
-            if (
-                self.stopped.is_set()
-            ):  # in time for neither this pair nor its timer to be seen by `stop`
+            if self.stopped.is_set():  # in time for neither this pair nor its timer to be seen by `stop`
                 raise Stopped
             self._prepare(pair, label, timeout_s)
             yield pair
@@ -167,8 +162,7 @@ class Pool:
             except psycopg2.Error as error:
                 raise SnapshotLost(
                     UnreachableError(
-                        f"the source's snapshot is gone: {' '.join(str(error).split())}",
-                        is_transient=True,
+                        f"the source's snapshot is gone: {' '.join(str(error).split())}", is_transient=True
                     )
                 ) from error
         for session in (pair.source, pair.warehouse):

@@ -37,9 +37,7 @@ def _selected(column: Column) -> sql.Composable:
     if column.erased is None:
         return _in_raw_type(column)
     hashed = [
-        sql.SQL(
-            "encode(sha256(convert_to({salt} || {key}, 'UTF8')), 'hex') = any({hashes}::text[])"
-        ).format(
+        sql.SQL("encode(sha256(convert_to({salt} || {key}, 'UTF8')), 'hex') = any({hashes}::text[])").format(
             salt=sql.Literal(column.erased.salt),
             key=sql.SQL(form).format(sql.Identifier(column.erased.person_column)),
             hashes=sql.Literal(list(column.erased.hashes)),
@@ -106,9 +104,7 @@ def finish_raw(raw: sql.Identifier, key: Sequence[str], load_id: int) -> list[sq
             "alter table {} add column _loaded_at timestamptz not null default now(), "
             "add column _load_id bigint not null default {}, add column _deleted_at timestamptz"
         ).format(raw, sql.Literal(load_id)),
-        sql.SQL(
-            "alter table {} alter column _loaded_at drop default, alter column _load_id drop default"
-        ).format(raw),
+        sql.SQL("alter table {} alter column _loaded_at drop default, alter column _load_id drop default").format(raw),
     ]
 
 
@@ -129,9 +125,7 @@ def index_changes(raw: sql.Identifier, first_load_id: int) -> sql.Composed:
 
     They never ask for those of the first load.
     """
-    return sql.SQL("create index on {} (_load_id) where _load_id > {}").format(
-        raw, sql.Literal(first_load_id)
-    )
+    return sql.SQL("create index on {} (_load_id) where _load_id > {}").format(raw, sql.Literal(first_load_id))
 
 
 def is_empty(raw: sql.Identifier) -> sql.Composed:
@@ -171,9 +165,7 @@ def faulty_key(rows: sql.Composable, key: Sequence[str]) -> sql.Composed:
         "select count(*), array[{texts}] from {rows} as keyed group by {key} "
         "having count(*) > 1 or num_nulls({key}) > 0 order by {key} limit 1"
     ).format(
-        texts=sql.SQL(", ").join(
-            sql.SQL("{}::text").format(sql.Identifier("keyed", name)) for name in key
-        ),
+        texts=sql.SQL(", ").join(sql.SQL("{}::text").format(sql.Identifier("keyed", name)) for name in key),
         rows=rows,
         key=column_list(key, "keyed"),
     )
@@ -182,9 +174,7 @@ def faulty_key(rows: sql.Composable, key: Sequence[str]) -> sql.Composed:
 def key_condition(key: Sequence[Column], values: Sequence[Sequence[str]]) -> sql.Composed:
     """Return the source's condition that a row's key is among `values` (one list per key column)."""
     return sql.SQL("({}) in ({})").format(
-        sql.SQL(", ").join(
-            sql.SQL("{}::{}").format(sql.Identifier(c.name), sql.SQL(c.raw_type)) for c in key
-        ),
+        sql.SQL(", ").join(sql.SQL("{}::{}").format(sql.Identifier(c.name), sql.SQL(c.raw_type)) for c in key),
         key_rows(key, values),
     )
 
@@ -195,8 +185,7 @@ def key_rows(key: Sequence[Column], values: Sequence[Sequence[str]]) -> sql.Comp
     names = [sql.Identifier(f"key_{number}") for number in range(len(key))]
     return sql.SQL("select {} from unnest({}) as named ({})").format(
         sql.SQL(", ").join(
-            sql.SQL("{}::{}").format(name, sql.SQL(c.raw_type))
-            for name, c in zip(names, key, strict=True)
+            sql.SQL("{}::{}").format(name, sql.SQL(c.raw_type)) for name, c in zip(names, key, strict=True)
         ),
         sql.SQL(", ").join(sql.SQL("{}::text[]").format(sql.Literal(list(v))) for v in values),
         sql.SQL(", ").join(names),

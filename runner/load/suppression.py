@@ -40,11 +40,7 @@ def folds_case(source: PgCursor, spec: TableSpec, column: str) -> bool:
 
 
 def suppressed(
-    columns: Sequence[Column],
-    spec: TableSpec,
-    key: Sequence[str],
-    warehouse: PgCursor,
-    source: PgCursor,
+    columns: Sequence[Column], spec: TableSpec, key: Sequence[str], warehouse: PgCursor, source: PgCursor
 ) -> tuple[Column, ...]:
     """Return the table's columns, those of erased people to be read as nulls. Raises psycopg2.Error.
 
@@ -61,21 +57,14 @@ def suppressed(
     row = warehouse.fetchone()
     if row is None:
         return tuple(columns)
-    erased = Erased(
-        person_column, row[0], tuple(row[1]), _forms(columns, spec, person_column, source)
-    )
+    erased = Erased(person_column, row[0], tuple(row[1]), _forms(columns, spec, person_column, source))
     kept = {*key, spec.watermark, person_column}
     return tuple(
-        replace(c, erased=erased, is_not_null=False)
-        if c.name in names and c.name not in kept
-        else c
-        for c in columns
+        replace(c, erased=erased, is_not_null=False) if c.name in names and c.name not in kept else c for c in columns
     )
 
 
-def _forms(
-    columns: Sequence[Column], spec: TableSpec, name: str, source: PgCursor
-) -> tuple[str, ...]:
+def _forms(columns: Sequence[Column], spec: TableSpec, name: str, source: PgCursor) -> tuple[str, ...]:
     """Return how a key is written before it is hashed: as pg_temp.canonical (macros/erase) does, and as it is.
 
     The second form is that of people who were erased before there was one spelling for a key.

@@ -56,14 +56,7 @@ def load_table(
     else:
         if plan.drift.rebuilt:
             _note_losses(plan, warehouse)
-        apply_drift(
-            plan.drift,
-            plan.spec,
-            warehouse,
-            load_id=load_id,
-            mode=plan.mode,
-            is_rebuilding=plan.is_rebuilding,
-        )
+        apply_drift(plan.drift, plan.spec, warehouse, load_id=load_id, mode=plan.mode, is_rebuilding=plan.is_rebuilding)
         read, inserted, updated, deleted = merge(plan, source, warehouse, load_id, on_bytes)
         if plan.drift.rebuilt:
             _check_losses(plan, warehouse)
@@ -93,11 +86,7 @@ def load_table(
 
 
 def _first(
-    plan: TablePlan,
-    source: PgCursor,
-    warehouse: PgCursor,
-    load_id: int,
-    on_bytes: Callable[[int], None],
+    plan: TablePlan, source: PgCursor, warehouse: PgCursor, load_id: int, on_bytes: Callable[[int], None]
 ) -> int:
     """Make the raw table and fill it; return the rows read.
 
@@ -155,11 +144,7 @@ def _check_losses(plan: TablePlan, warehouse: PgCursor) -> None:
             f"changed. Keep them elsewhere, then run `haven load {label} --rebuild --allow-deletes`, which makes "
             "them null, or leave the column out with `exclude`"
         )
-    log.info(
-        f"  {label}: {lost:,} rows that the source no longer has lost values of {columns}",
-        table=label,
-        rows=lost,
-    )
+    log.info(f"  {label}: {lost:,} rows that the source no longer has lost values of {columns}", table=label, rows=lost)
 
 
 def _advance_watermark(plan: TablePlan, warehouse: PgCursor, load_id: int) -> str | None:
@@ -190,11 +175,7 @@ def _advance_watermark(plan: TablePlan, warehouse: PgCursor, load_id: int) -> st
             "(watermarks.watermark_column, watermarks.watermark_type) "
             "= (excluded.watermark_column, excluded.watermark_type) "
             "then watermarks.candidates end, '[]') returning watermark"
-        ).format(
-            sql.SQL(", ").join(
-                sql.SQL("{}::{}").format(sql.Literal(m), sql.SQL(kind)) for m in marks
-            )
-        ),
+        ).format(sql.SQL(", ").join(sql.SQL("{}::{}").format(sql.Literal(m), sql.SQL(kind)) for m in marks)),
         {
             "raw_schema": spec.raw_schema,
             "raw_table": spec.raw_table,
@@ -210,9 +191,7 @@ def _advance_watermark(plan: TablePlan, warehouse: PgCursor, load_id: int) -> st
     return row[0] if row else None
 
 
-def record(
-    spec: TableSpec, warehouse: PgCursor, outcome: TableOutcome, run_id: str, load_id: int
-) -> None:
+def record(spec: TableSpec, warehouse: PgCursor, outcome: TableOutcome, run_id: str, load_id: int) -> None:
     """Write the ops.table_loads row of `outcome`."""
     warehouse.execute(
         """

@@ -2,14 +2,7 @@
 
 from runner.ops.migrate import LOCK_SPACE, prepare
 from runner.ops.owner import as_owner, prepare_operator
-from runner.ops.runs import (
-    RunRecord,
-    check_still_ours,
-    lock_source,
-    next_load_ids,
-    note_removed_files,
-    recorded_run,
-)
+from runner.ops.runs import RunRecord, check_still_ours, lock_source, next_load_ids, note_removed_files, recorded_run
 
 __all__ = [
     "LOCK_SPACE",

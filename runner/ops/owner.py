@@ -26,10 +26,7 @@ def prepare_operator(cursor: PgCursor) -> None:
 
 
 def as_owner(
-    cursor: PgCursor,
-    table: str,
-    statement: str | sql.Composable,
-    args: Sequence[object] | Mapping[str, object] = (),
+    cursor: PgCursor, table: str, statement: str | sql.Composable, args: Sequence[object] | Mapping[str, object] = ()
 ) -> str | int | bool | None:
     """Run one statement as the owner of `table`; return the first value of a query, as JSON has it.
 
@@ -42,9 +39,7 @@ def as_owner(
     )
     if cursor.fetchone() == (False,):
         prepare_operator(cursor)
-        text = cursor.mogrify(
-            "select pg_temp.as_owner(to_regclass(%s), %s)", (table, text.strip())
-        ).decode()
+        text = cursor.mogrify("select pg_temp.as_owner(to_regclass(%s), %s)", (table, text.strip())).decode()
     cursor.execute(text)
     row = cursor.fetchone() if cursor.description else None
     return row[0] if row else None

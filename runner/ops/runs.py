@@ -67,10 +67,7 @@ def note_removed_files(session: PgConnection, run_id: str, count: int) -> None:
     """Write into an erasure's audit row how many files were removed. Raises HavenError."""
     with explained(), session, session.cursor() as cursor:
         as_owner(
-            cursor,
-            "ops.erasures",
-            "update ops.erasures set removed_files = %s where run_id = %s",
-            (count, run_id),
+            cursor, "ops.erasures", "update ops.erasures set removed_files = %s where run_id = %s", (count, run_id)
         )
 
 
@@ -122,9 +119,7 @@ class RunRecord:
                     cursor.execute("select 1")
                     return
                 self._session.close()
-            session = connect(
-                self.warehouse, application_name=f"haven {self.command} {self.run_id}"
-            )
+            session = connect(self.warehouse, application_name=f"haven {self.command} {self.run_id}")
             try:
                 self._take(session)
             except BaseException:
@@ -206,10 +201,7 @@ class RunRecord:
                 return
             with session, session.cursor() as cursor:
                 as_owner(
-                    cursor,
-                    "ops.runs",
-                    "update ops.runs set loading_from = null where run_id = %s",
-                    (self.run_id,),
+                    cursor, "ops.runs", "update ops.runs set loading_from = null where run_id = %s", (self.run_id,)
                 )
 
     def end(self) -> None:

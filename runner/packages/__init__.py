@@ -154,9 +154,7 @@ def _use_subset(job: _Job, because: str, *, chosen: bool = False) -> InstalledPa
     return _swap(job, found, because, new)
 
 
-def _swap(
-    job: _Job, found: FoundPackages, because: str, installed: InstalledPackages
-) -> InstalledPackages:
+def _swap(job: _Job, found: FoundPackages, because: str, installed: InstalledPackages) -> InstalledPackages:
     """Put copies of the packages in place of dbt_packages, and forget what dbt has parsed."""
     new, old, place = job.work / "new", job.work.parent / "old", job.project.install_path
     for name, (path, _) in found.items():

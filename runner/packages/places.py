@@ -48,9 +48,7 @@ class PackagesUnavailableError(Exception):
     """A place does not hold all packages; the message says why and fits behind a colon."""
 
 
-def packages_from_hub(
-    hub: str, project: PackagesProject, work: Path, timeout_s: float
-) -> FoundPackages:
+def packages_from_hub(hub: str, project: PackagesProject, work: Path, timeout_s: float) -> FoundPackages:
     """Download all packages below `work`; the project itself gets only its package-lock.yml.
 
     In a project of its own: `dbt deps` first removes what is installed, and a hub may fail half way.
@@ -227,11 +225,7 @@ def copy_package(name: str, source: Path, target: Path) -> None:
             if is_unknown or not (root / part).resolve().is_relative_to(root):
                 raise ConfigError(f"package {name}: `{key}: {part}` leads out of it: it is refused")
 
-    read = {
-        Path(part).parts[:1]
-        for key, default in _FOLDERS.items()
-        for part in listed(settings.get(key) or default)
-    }
+    read = {Path(part).parts[:1] for key, default in _FOLDERS.items() for part in listed(settings.get(key) or default)}
 
     def skipped(folder: str, entries: list[str]) -> list[str]:
         is_top = folder == str(root)

@@ -55,10 +55,7 @@ def compare(
             mark = sql.SQL("{}::text").format(sql.Identifier("compared", plan.spec.watermark))
         right = queries.Side(queries.raw_rows(plan, columns), columns, key, hashing, no, no, mark)
         left = replace(right, rows=queries.source_rows(plan, columns))
-        ours, theirs = both(
-            lambda: _fetch(origin, _sums(left)),
-            lambda: _fetch(target, _sums(right)),
-        )
+        ours, theirs = both(lambda: _fetch(origin, _sums(left)), lambda: _fetch(target, _sums(right)))
         result = Reconciliation(
             plan.spec.label,
             key_columns=plan.key,
@@ -129,18 +126,12 @@ def _with_pending_rules(side: queries.Side, plan: TablePlan, warehouse: PgCursor
     is_coarse = plan.is_time and (plan.watermark_type == "date" or "(" in str(plan.watermark_type))
     behind = sql.SQL("select from {} where {} > {} limit 1").format(plan.raw, column, value)
     is_shared = is_coarse or bool(_fetch(warehouse, behind))
-    after = sql.SQL("coalesce({} {} {}, false)").format(
-        column, sql.SQL(">=" if is_shared else ">"), value
-    )
+    after = sql.SQL("coalesce({} {} {}, false)").format(column, sql.SQL(">=" if is_shared else ">"), value)
     return replace(side, is_pending_change=plan.condition, is_pending_row=after)
 
 
 def _stream(
-    source: PgConnection,
-    warehouse: PgConnection,
-    left: queries.Side,
-    right: queries.Side,
-    wanted: Sequence[int],
+    source: PgConnection, warehouse: PgConnection, left: queries.Side, right: queries.Side, wanted: Sequence[int]
 ) -> Iterator[tuple[list[Row], list[Row]]]:
     """Yield the rows of the wanted buckets of both sides, grouped by key hash."""
     with source.cursor("haven_keys") as origin, warehouse.cursor("haven_keys") as target:
@@ -175,9 +166,7 @@ def _name_columns(
         batch = named[start : start + COLUMN_BATCH]
         condition = keys_condition(left.key, batch)
 
-        def read(
-            cursor: PgCursor, side: queries.Side, where: sql.Composable = condition
-        ) -> dict[tuple[str, ...], Row]:
+        def read(cursor: PgCursor, side: queries.Side, where: sql.Composable = condition) -> dict[tuple[str, ...], Row]:
             query = queries.columns_of(side, where, with_values=with_values, names=names)
             return {tuple(row[0]): row for row in _fetch(cursor, query)}
 
@@ -190,9 +179,7 @@ def _name_columns(
                 difference = replace(  # noqa: PLW2901
                     difference,
                     columns=tuple(names[i] for i in unequal),
-                    values={names[i]: (one[2][i], two[2][i]) for i in unequal}
-                    if with_values
-                    else {},
+                    values={names[i]: (one[2][i], two[2][i]) for i in unequal} if with_values else {},
                 )
             done.append(difference)
     return done

@@ -59,9 +59,7 @@ def raw_rows(plan: TablePlan, columns: Sequence[Column]) -> sql.Composed:
     """Return the query for raw's live rows, in the source's types: a column that grew there may not have here yet."""
     names = sql.SQL(", ").join(
         sql.SQL("{}::{} as {}").format(
-            sql.Identifier(plan.drift.name_in_raw(c.name)),
-            sql.SQL(c.raw_type),
-            sql.Identifier(c.name),
+            sql.Identifier(plan.drift.name_in_raw(c.name)), sql.SQL(c.raw_type), sql.Identifier(c.name)
         )
         for c in columns
     )
@@ -96,9 +94,7 @@ def keys_of(side: Side, wanted: Sequence[int]) -> sql.Composed:
     )
 
 
-def columns_of(
-    side: Side, condition: sql.Composable, *, with_values: bool, names: Sequence[str]
-) -> sql.Composed:
+def columns_of(side: Side, condition: sql.Composable, *, with_values: bool, names: Sequence[str]) -> sql.Composed:
     """Return the query for key texts, each column's hash, and each column's text if asked for."""
     chosen = [sql.Identifier("compared", name) for name in names]
     texts: sql.Composable = sql.SQL("null::text[]")
@@ -117,9 +113,7 @@ def columns_of(
 
 
 def _key_texts(key: Sequence[Column]) -> sql.Composed:
-    parts = sql.SQL(", ").join(
-        sql.SQL("{}::text").format(value) for value in key_values("compared", key)
-    )
+    parts = sql.SQL(", ").join(sql.SQL("{}::text").format(value) for value in key_values("compared", key))
     return sql.SQL("array[{}]").format(parts)
 
 
@@ -133,10 +127,7 @@ def tombstone_named(raw: sql.Identifier, key: Sequence[Column], load_id: int) ->
 
     def same(left: str) -> sql.Composed:
         return sql.SQL(" and ").join(
-            sql.SQL("{} = {}").format(
-                sql.Identifier(left, c.name), sql.Identifier("target", c.name)
-            )
-            for c in key
+            sql.SQL("{} = {}").format(sql.Identifier(left, c.name), sql.Identifier("target", c.name)) for c in key
         )
 
     return sql.SQL(
@@ -144,11 +135,4 @@ def tombstone_named(raw: sql.Identifier, key: Sequence[Column], load_id: int) ->
         "where target._deleted_at is null "
         "and exists (select from {keys} as named where {named}) "
         "and not exists (select from {stage} as staged where {staged})"
-    ).format(
-        raw=raw,
-        load_id=sql.Literal(load_id),
-        keys=KEYS,
-        named=same("named"),
-        stage=STAGE,
-        staged=same("staged"),
-    )
+    ).format(raw=raw, load_id=sql.Literal(load_id), keys=KEYS, named=same("named"), stage=STAGE, staged=same("staged"))

@@ -32,9 +32,7 @@ class Difference:
         if self.copies > 1:
             shown["copies"] = self.copies
         if self.values:
-            shown["values"] = {
-                name: {"source": source, "raw": raw} for name, (source, raw) in self.values.items()
-            }
+            shown["values"] = {name: {"source": source, "raw": raw} for name, (source, raw) in self.values.items()}
         return shown
 
 

@@ -31,12 +31,7 @@ from runner.settings import Connection
 
 
 def repair_table(
-    spec: TableSpec,
-    found: Reconciliation,
-    source: Connection,
-    warehouse: Connection,
-    *,
-    run_id: str,
+    spec: TableSpec, found: Reconciliation, source: Connection, warehouse: Connection, *, run_id: str
 ) -> TableOutcome:
     """Repair the keys that `found` names and return what was moved; the caller holds the source's lock.
 

@@ -74,11 +74,10 @@ def reconcile_tables(
         ):
             futures = [
                 workers.submit(
-                    reconcile_table, spec, source, warehouse, request,
-                    run_id=run_id, snapshot=snapshot, seen=seen,
+                    reconcile_table, spec, source, warehouse, request, run_id=run_id, snapshot=snapshot, seen=seen
                 )
                 for spec in contract.tables
-            ]  # fmt: skip
+            ]
             try:
                 for spec, future in zip(contract.tables, futures, strict=True):
                     done.append(future.result())
@@ -93,11 +92,7 @@ def reconcile_tables(
 
 @contextmanager
 def _one_moment(
-    source: Connection,
-    control: PgConnection,
-    contract: Contract,
-    request: ReconcileRequest,
-    run_id: str,
+    source: Connection, control: PgConnection, contract: Contract, request: ReconcileRequest, run_id: str
 ) -> Iterator[tuple[str, Catalogs]]:
     """Give the source snapshot that all tables are read from, and what the catalogs and ops say of them."""
     with closing(connect(source, application_name=f"haven reconcile {run_id}")) as keeper:

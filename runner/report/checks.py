@@ -24,10 +24,7 @@ _LEFT_OUT = {
 
 
 def checks_of(
-    manifest: Manifest,
-    results: Sequence[NodeResult],
-    recorded: Mapping[str, dict[str, Any]],
-    missing: str | None,
+    manifest: Manifest, results: Sequence[NodeResult], recorded: Mapping[str, dict[str, Any]], missing: str | None
 ) -> list[dict[str, Any]]:
     """Return the checks as validation.json has them, worst first, then by layer, model and name.
 
@@ -77,9 +74,7 @@ def _from_result(result: NodeResult, manifest: Manifest, missing: str | None) ->
     return entry
 
 
-def _entry(
-    unique_id: str, name: str, kind: str, node: Node | None, manifest: Manifest
-) -> dict[str, Any]:
+def _entry(unique_id: str, name: str, kind: str, node: Node | None, manifest: Manifest) -> dict[str, Any]:
     """Return what dbt's manifest tells of a check."""
     is_test, is_source = kind in _TESTS, kind == "source"
     tested = manifest.nodes.get((node.tested_node or "") if node else "")

@@ -20,12 +20,7 @@ DRAWN_TYPES = ("source", "seed", "model", "snapshot", "exposure")
 def write_dag(manifest: Manifest, path: Path) -> int:
     """Write the picture to `path` and return how many nodes it shows."""
     nodes = {node.unique_id: node for node in manifest.own(*DRAWN_TYPES)}
-    edges = [
-        (parent, node.unique_id)
-        for node in nodes.values()
-        for parent in node.depends_on
-        if parent in nodes
-    ]
+    edges = [(parent, node.unique_id) for node in nodes.values() for parent in node.depends_on if parent in nodes]
     layers = {key: layer_of(node) for key, node in nodes.items()}
     lineage = lineage_of(nodes, edges)
     boxes = {

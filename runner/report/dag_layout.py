@@ -69,18 +69,10 @@ def crossings(layout: Layout) -> int:
     for route in layout.routes.values():
         for left, right in pairwise(route):
             pieces[column_of[left]].add((place[left], place[right]))
-    return sum(
-        (a[0] - b[0]) * (a[1] - b[1]) < 0
-        for gap in pieces.values()
-        for a in gap
-        for b in gap
-        if a < b
-    )
+    return sum((a[0] - b[0]) * (a[1] - b[1]) < 0 for gap in pieces.values() for a in gap for b in gap if a < b)
 
 
-def _columns(
-    bands: Mapping[str, int], edges: Sequence[tuple[str, str]]
-) -> tuple[dict[str, int], list[int]]:
+def _columns(bands: Mapping[str, int], edges: Sequence[tuple[str, str]]) -> tuple[dict[str, int], list[int]]:
     """Return the column of each node and the band of each column."""
     parents: dict[str, list[str]] = {node: [] for node in bands}
     for source, target in edges:
@@ -97,16 +89,12 @@ def _columns(
     return {node: used.index(place) for node, place in spot.items()}, [band for band, _ in used]
 
 
-def _order(
-    columns: list[list[Key]], before: Mapping[Key, list[Key]], after: Mapping[Key, list[Key]]
-) -> None:
+def _order(columns: list[list[Key]], before: Mapping[Key, list[Key]], after: Mapping[Key, list[Key]]) -> None:
     """Sort each column by the mean place of its neighbours, forth and back; keep the best order."""
 
     def places() -> dict[Key, float]:
         # Relative places let long and short columns be compared.
-        return {
-            key: (at + 0.5) / len(column) for column in columns for at, key in enumerate(column)
-        }
+        return {key: (at + 0.5) / len(column) for column in columns for at, key in enumerate(column)}
 
     def cost() -> int:
         place = {key: at for column in columns for at, key in enumerate(column)}
@@ -145,9 +133,7 @@ def _heights(
         y |= {key: at + (tallest - len(column)) / 2 for at, key in enumerate(column)}
     for _ in range(_NUDGES):
         for column in columns:
-            wanted = [
-                _mean(y, (*before.get(key, ()), *after.get(key, ())), y[key]) for key in column
-            ]
+            wanted = [_mean(y, (*before.get(key, ()), *after.get(key, ())), y[key]) for key in column]
             y |= zip(column, _spread(column, wanted), strict=True)
     top = min(y.values(), default=0)
     return {key: value - top for key, value in y.items()}

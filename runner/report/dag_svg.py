@@ -16,9 +16,7 @@ UNIT, BOX, GAP, MARGIN, HEAD = 34.0, 25.0, 64.0, 20.0, 96.0
 _CHAR_PX, _PADDING_PX, _MIN_BOX_PX = 6.6, 26.0, 90.0
 # Layers that share a column; any other layer has one of its own.
 _SAME_BAND = {"seeds": "sources", "snapshots": "intermediate"}
-_COLOURED = frozenset(
-    ("sources", "seeds", "staging", "snapshots", "intermediate", "marts", "quality", "exposures")
-)
+_COLOURED = frozenset(("sources", "seeds", "staging", "snapshots", "intermediate", "marts", "quality", "exposures"))
 _UNPRINTABLE = re.compile(r"[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -63,10 +61,7 @@ def draw(boxes: Mapping[str, Box], edges: Sequence[tuple[str, str]], *, title: s
     ET.SubElement(root, "title", {"id": "title"}).text = _clean(title)
     numbers = {key: at for at, key in enumerate(sorted(boxes))}
     style = (TEMPLATES / "dag.css").read_text(encoding="utf-8")
-    hover = [
-        f"svg:has(#n{at}:hover) :is(.n, .e):not(.k{at}) {{ opacity: 0.12; }}"
-        for at in numbers.values()
-    ]
+    hover = [f"svg:has(#n{at}:hover) :is(.n, .e):not(.k{at}) {{ opacity: 0.12; }}" for at in numbers.values()]
     ET.SubElement(root, "style").text = style + "\n".join(hover)
     ET.SubElement(root, "rect", {"class": "bg", "width": "100%", "height": "100%"})
     _text(root, MARGIN, 32, title, "h1")
@@ -87,16 +82,10 @@ def draw(boxes: Mapping[str, Box], edges: Sequence[tuple[str, str]], *, title: s
     for key, box in boxes.items():
         left, box_width, middle = spots[key]
         names = ["n", *(f"k{numbers[other]}" for other in sorted(box.lineage))]
-        group = ET.SubElement(
-            root,
-            "g",
-            {"id": f"n{numbers[key]}", "class": " ".join(names), "data-id": key},
-        )
+        group = ET.SubElement(root, "g", {"id": f"n{numbers[key]}", "class": " ".join(names), "data-id": key})
         ET.SubElement(group, "title").text = _clean(box.tooltip)
         frame = {"x": f"{left:.1f}", "y": f"{middle - BOX / 2:.1f}", "height": f"{BOX:.0f}"}
-        ET.SubElement(
-            group, "rect", {**frame, "width": f"{box_width:.1f}", "rx": "5", "class": "box"}
-        )
+        ET.SubElement(group, "rect", {**frame, "width": f"{box_width:.1f}", "rx": "5", "class": "box"})
         strip = {**frame, "width": "5", "rx": "2.5", "class": colours[box.layer]}
         ET.SubElement(group, "rect", strip)
         _text(group, left + 14, middle + 4, box.label, "label")

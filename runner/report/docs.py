@@ -50,9 +50,7 @@ def write_docs(project_dir: Path, target_dir: Path, path: Path, env: Mapping[str
     if parsed.is_file():
         shutil.copy2(parsed, work)
     args = ["docs", "generate", "--select", "package:this", "--target-path", str(work)]
-    outcome = run_dbt(
-        [*args, "--log-path", str(work)], project_dir=project_dir, env=env, timeout_s=TIMEOUT_S
-    )
+    outcome = run_dbt([*args, "--log-path", str(work)], project_dir=project_dir, env=env, timeout_s=TIMEOUT_S)
     if outcome.returncode != 0:
         raise DataError(f"dbt docs generate failed: {error_line(outcome.output)}")
     page = (work / "index.html").read_text(encoding="utf-8")

@@ -64,9 +64,7 @@ def installed_versions(project_dir: Path) -> dict[str, str]:
     installed = read_installed(project)
     if installed is not None and installed.variant == "real":
         # Several packages never raise the version in their own dbt_project.yml.
-        versions |= {
-            name: installed.versions[name] for name in versions.keys() & installed.versions
-        }
+        versions |= {name: installed.versions[name] for name in versions.keys() & installed.versions}
     return versions
 
 
@@ -74,9 +72,7 @@ def why_not(project_dir: Path, manifest: Manifest) -> str | None:
     """Return in one line why Elementary's report cannot be made, or None if it can."""
     versions = installed_versions(project_dir)
     if "elementary" not in versions:
-        return (
-            "the dbt package elementary is not installed: name it in packages.yml, run `haven deps`"
-        )
+        return "the dbt package elementary is not installed: name it in packages.yml, run `haven deps`"
     if versions["elementary"].endswith(OFFLINE_SUFFIX):
         return (
             "the offline stand-in of the dbt package elementary is installed: run "
@@ -142,9 +138,7 @@ def write_elementary(
 def edr_env(work: Path, env: Mapping[str, str], *, schema: str) -> dict[str, str]:
     """Return the environment for edr: dbt's and edr's own variables are replaced by ours."""
     kept = {
-        key: value
-        for key, value in env.items()
-        if not key.startswith(("DBT_", "EDR_")) or key.startswith("DBT_ENV_")
+        key: value for key, value in env.items() if not key.startswith(("DBT_", "EDR_")) or key.startswith("DBT_ENV_")
     }
     return {
         **kept,

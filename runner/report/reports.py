@@ -39,9 +39,7 @@ _AGAIN_S = 5.0
 OTHER_PAGES = {"profile": ("profile.html", "Profile", "What the loaded tables hold")}
 
 
-def build_reports(
-    project_dir: Path, env: Mapping[str, str], only: Collection[str] | None = None
-) -> list[ReportResult]:
+def build_reports(project_dir: Path, env: Mapping[str, str], only: Collection[str] | None = None) -> list[ReportResult]:
     """Write the reports into target/reports of the project, and an index.html that links them.
 
     Args:
@@ -107,12 +105,7 @@ def _try(ask: Callable[[], str | None]) -> str | None:
 
 
 def _make(
-    name: str,
-    reports: Path,
-    maker: Callable[[Path], str],
-    env: Mapping[str, str],
-    *,
-    skip: str | None,
+    name: str, reports: Path, maker: Callable[[Path], str], env: Mapping[str, str], *, skip: str | None
 ) -> ReportResult:
     file, title, _ = REPORTS[name]
     path = reports / file
@@ -143,11 +136,7 @@ def _made(maker: Callable[[Path], str], path: Path) -> str:
 
 
 def _write_index(
-    project_dir: Path,
-    target: Path,
-    reports: Path,
-    results: list[ReportResult],
-    env: Mapping[str, str],
+    project_dir: Path, target: Path, reports: Path, results: list[ReportResult], env: Mapping[str, str]
 ) -> ReportResult:
     made = {result.name: result for result in results}
     entries = []
@@ -177,11 +166,7 @@ def _write_index(
         "index.html.j2",
         entries=entries,
         packages=[
-            {
-                "name": name,
-                "version": version.removesuffix(OFFLINE_SUFFIX),
-                "offline": version.endswith(OFFLINE_SUFFIX),
-            }
+            {"name": name, "version": version.removesuffix(OFFLINE_SUFFIX), "offline": version.endswith(OFFLINE_SUFFIX)}
             for name, version in installed_versions(project_dir).items()
         ],
         made_at=datetime.now(UTC).isoformat(),

@@ -85,9 +85,7 @@ def write_validation(target_dir: Path, reports_dir: Path, env: Mapping[str, str]
 def _masked(entry: Mapping[str, Any], secrets: tuple[str, ...]) -> dict[str, Any]:
     """Return an entry with the texts that dbt, a database or a person wrote masked."""
     return {
-        key: mask_text(value, secrets)
-        if value and key in ("command", "message", "description")
-        else value
+        key: mask_text(value, secrets) if value and key in ("command", "message", "description") else value
         for key, value in entry.items()
     }
 

@@ -223,16 +223,12 @@ class Project:
 
     def dbt(self, *args: str, expect: int | None = 0, **env: str) -> Done:
         """Run plain dbt and check its exit code (None: any)."""
-        done = self.run(
-            sys.executable, "-m", "dbt.cli.main", *args, **({"DBT_PROFILES_DIR": str(ROOT)} | env)
-        )
+        done = self.run(sys.executable, "-m", "dbt.cli.main", *args, **({"DBT_PROFILES_DIR": str(ROOT)} | env))
         assert expect is None or done.code == expect, f"exit {done.code}\n{done.out}\n{done.err}"
         return done
 
 
-def rows(
-    session: PgConnection, query: str | sql.Composable, *args: object
-) -> list[tuple[Any, ...]]:
+def rows(session: PgConnection, query: str | sql.Composable, *args: object) -> list[tuple[Any, ...]]:
     """Run one statement, commit, and return its rows (empty for a statement without any)."""
     with session, session.cursor() as cursor:
         cursor.execute(query, args or None)
@@ -256,9 +252,7 @@ def differences(project: Project, raw_schema: str, tables: Iterable[str]) -> dic
             names = sql.SQL(", ").join(sql.Identifier(row[0]) for row in columns)
             query = sql.SQL("select row({})::text from {} where {}")
             here = query.format(names, sql.Identifier("public", name), sql.SQL("true"))
-            there = query.format(
-                names, sql.Identifier(raw_schema, name), sql.SQL("_deleted_at is null")
-            )
+            there = query.format(names, sql.Identifier(raw_schema, name), sql.SQL("_deleted_at is null"))
             left, right = Counter(rows(one, here)), Counter(rows(two, there))
             found[name] = sum(((left - right) + (right - left)).values())
     return found
@@ -346,11 +340,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Browser:
             f"--user-data-dir={tmp_path_factory.mktemp('browser')}",
         ]
         done = subprocess.run(
-            [found, *flags, "--dump-dom", page.as_uri()],
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=True,
+            [found, *flags, "--dump-dom", page.as_uri()], capture_output=True, text=True, timeout=120, check=True
         )
         return done.stdout
 
@@ -407,9 +397,7 @@ def debian_server() -> Iterator[Connection]:
             os.chown(folder, account["user"], account["group"])
         port = free_port()
         run("initdb", "-U", "haven", "-A", "trust", "--no-sync", "--encoding=UTF8", "--locale=C")
-        options = (
-            f"-p {port} -c listen_addresses=127.0.0.1 -c fsync=off -c unix_socket_directories="
-        )
+        options = f"-p {port} -c listen_addresses=127.0.0.1 -c fsync=off -c unix_socket_directories="
         run("pg_ctl", "-l", str(folder / "log"), "-w", "-s", "-o", options, "start")
         yield Connection("source", "127.0.0.1", port, "haven", "unused", "postgres", "disable")
         run("pg_ctl", "-w", "-s", "-m", "immediate", "stop")

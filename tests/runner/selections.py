@@ -45,15 +45,11 @@ def put_views(session: PgConnection) -> None:
             relation, view = sql.Identifier(schema, name), sql.Identifier("bi", f"on_{oid}")
             cursor.execute(sql.SQL("grant usage on schema {} to {}").format(
                 sql.Identifier(schema), sql.Identifier(READER)))  # fmt: skip
-            cursor.execute(
-                sql.SQL("grant select on {} to {}").format(relation, sql.Identifier(READER))
-            )
+            cursor.execute(sql.SQL("grant select on {} to {}").format(relation, sql.Identifier(READER)))
             cursor.execute(f"set local role {READER}")
             cursor.execute(sql.SQL("create view {} as select * from {}").format(view, relation))
             again = sql.Identifier("bi", f"again_{oid}")
-            cursor.execute(
-                sql.SQL("create view {} as select count(*) as n from {}").format(again, view)
-            )
+            cursor.execute(sql.SQL("create view {} as select count(*) as n from {}").format(again, view))
             cursor.execute("reset role")
 
 
@@ -117,10 +113,7 @@ def main(names: list[str]) -> int:
     """Try the selections of these models, or of all; return the exit code."""
     warehouse = Settings(Path(), Path(), os.environ).connection("warehouse")
     wrong = 0
-    with (
-        copied(warehouse) as builder,
-        closing(connect(replace(warehouse, dbname=builder.dbname))) as session,
-    ):
+    with copied(warehouse) as builder, closing(connect(replace(warehouse, dbname=builder.dbname))) as session:
         os.environ.update(builder.as_env())
         manifest = dbtRunner().invoke(["parse", "--quiet"]).result
         assert manifest is not None
@@ -133,16 +126,7 @@ def main(names: list[str]) -> int:
         for name in wanted:
             started = time.monotonic()
             done = dbtRunner(manifest=manifest).invoke(
-                [
-                    "build",
-                    "--select",
-                    name,
-                    "--quiet",
-                    "--log-level",
-                    "none",
-                    "--log-level-file",
-                    "none",
-                ]
+                ["build", "--select", name, "--quiet", "--log-level", "none", "--log-level-file", "none"]
             )
             results = list(getattr(done.result, "results", []))
             problems = [
@@ -160,10 +144,7 @@ def main(names: list[str]) -> int:
             ]
             problems += unreadable(session)
             wrong += bool(problems)
-            print(
-                f"{'wrong' if problems else 'ok   '} {name} {time.monotonic() - started:.1f} s",
-                flush=True,
-            )
+            print(f"{'wrong' if problems else 'ok   '} {name} {time.monotonic() - started:.1f} s", flush=True)
             for problem in problems:
                 print(f"      {problem}", flush=True)
     print(f"{len(wanted)} selections, {wrong} wrong, {len(before)} relations and foreign views")

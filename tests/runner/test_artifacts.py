@@ -48,11 +48,7 @@ def check(name: str, tested: str, **values: object) -> dict[str, Any]:
         "column_name": "email",
         "depends_on": {"nodes": [tested]},
         "config": {"severity": "ERROR", "store_failures": True},
-        "test_metadata": {
-            "name": "not_null",
-            "namespace": None,
-            "kwargs": {"column_name": "email"},
-        },
+        "test_metadata": {"name": "not_null", "namespace": None, "kwargs": {"column_name": "email"}},
         "schema": "audit",
     }
     return entry(f"test.{PROJECT}.{name}", **{**made, **values})
@@ -76,19 +72,14 @@ def write_artifacts(
     """Write hand-made artifacts; `statuses` maps unique ids to parts of a result."""
     places = {"source": "sources", "exposure": "exposures", "unit_test": "unit_tests"}
     manifest: dict[str, Any] = {
-        "metadata": {
-            "project_name": PROJECT,
-            "dbt_version": "1.11.16",
-            "generated_at": "2026-03-01T04:00:00Z",
-        },
+        "metadata": {"project_name": PROJECT, "dbt_version": "1.11.16", "generated_at": "2026-03-01T04:00:00Z"},
         **{kind: {} for kind in ("nodes", *places.values())},
         "disabled": {one["unique_id"]: [one] for one in disabled or []},
     }
     for one in entries:
         manifest[places.get(one["resource_type"], "nodes")][one["unique_id"]] = one
     results = [
-        {"unique_id": key, "status": "pass", "execution_time": 0.25, "message": None, "failures": 0}
-        | values
+        {"unique_id": key, "status": "pass", "execution_time": 0.25, "message": None, "failures": 0} | values
         for key, values in (statuses or {}).items()
     ]
     target.mkdir(parents=True, exist_ok=True)
@@ -160,10 +151,7 @@ def test_freshness_says_age_and_limits(tmp_path: Path) -> None:
         "status": "warn",
         "max_loaded_at": "2026-02-27T00:00:00+00:00",
         "max_loaded_at_time_ago_in_s": 180000.0,
-        "criteria": {
-            "warn_after": {"count": 1, "period": "day"},
-            "error_after": {"count": 36, "period": "hour"},
-        },
+        "criteria": {"warn_after": {"count": 1, "period": "day"}, "error_after": {"count": 36, "period": "hour"}},
     }
     broken = {"unique_id": "source.shop.raw.gone", "status": "runtime error", "error": "no table"}
     write_artifacts(tmp_path, [source("people")], freshness=[late, broken])
@@ -171,14 +159,8 @@ def test_freshness_says_age_and_limits(tmp_path: Path) -> None:
     first, second = load_freshness(tmp_path, load_manifest(tmp_path))
 
     assert (first.name, first.status) == ("raw.people", "warn")
-    assert first.message == (
-        "the newest row is of 2026-02-27T00:00:00+00:00 (warn after 1 day, error after 36 hours)"
-    )
-    assert (second.name, second.status, second.message) == (
-        "raw.gone",
-        "runtime error",
-        "no table",
-    )
+    assert first.message == ("the newest row is of 2026-02-27T00:00:00+00:00 (warn after 1 day, error after 36 hours)")
+    assert (second.name, second.status, second.message) == ("raw.gone", "runtime error", "no table")
 
 
 def test_without_a_freshness_run_there_is_none(tmp_path: Path) -> None:
@@ -198,9 +180,7 @@ def test_without_a_freshness_run_there_is_none(tmp_path: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("name", ["manifest.json", "run_results.json", "sources.json"])
-def test_an_unusable_artifact_is_one_clear_line(
-    tmp_path: Path, name: str, text: str | None, reason: str
-) -> None:
+def test_an_unusable_artifact_is_one_clear_line(tmp_path: Path, name: str, text: str | None, reason: str) -> None:
     write_artifacts(tmp_path, [], freshness=[])
     manifest = load_manifest(tmp_path)
     path = tmp_path / name

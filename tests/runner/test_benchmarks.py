@@ -61,10 +61,7 @@ def test_a_small_run_keeps_its_figures_and_those_of_other_parts(tmp_path: Path) 
     memory = [r for r in ours if r.measure == "peak memory" and r.variant.startswith("haven")]
     assert [row for row in memory if (row.median or 0) > 1] == memory != []
 
-    text, told = (
-        words.read_text(encoding="utf-8"),
-        (ROOT / "docs" / "performance.md").read_text("utf-8"),
-    )
+    text, told = (words.read_text(encoding="utf-8"), (ROOT / "docs" / "performance.md").read_text("utf-8"))
     assert f"Size {ROWS:,}, runs 1, {ours[0].measured} UTC" in text
     assert text.split("## Other loaders")[1] == told.split("## Other loaders")[1]
     assert page.MARKED.sub("", text) == page.MARKED.sub("", told)
@@ -86,9 +83,7 @@ def test_the_page_shows_the_results_and_every_goal_is_measured(tmp_path: Path) -
     lines = page.goals(rows).splitlines()[2:]
     assert [line.split(" | ")[0] for line in lines] == [f"| {what}" for what in wanted]
     # The words quote what the table says.
-    day = next(
-        r for r in rows if r.variant.startswith("all models") and r.measure == "a day, 10x history"
-    )
+    day = next(r for r in rows if r.variant.startswith("all models") and r.measure == "a day, 10x history")
     assert f"{day.median:.0f} s at 5 million" in told
 
 
@@ -102,9 +97,7 @@ def test_results_survive_being_kept(tmp_path: Path) -> None:
     assert results.read(kept) == [row for row in whole if row.part != "swap"]
 
 
-@pytest.mark.parametrize(
-    "part", ["bulk", "workers", "reconcile", "values", "tables", "incremental"]
-)
+@pytest.mark.parametrize("part", ["bulk", "workers", "reconcile", "values", "tables", "incremental"])
 def test_a_part_still_runs(bench: Bench, part: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each gives the variants and measures that are kept of it; the other loaders' aside, which are not installed."""
     few = dict(list(values.KINDS.items())[:2])
@@ -112,15 +105,11 @@ def test_a_part_still_runs(bench: Bench, part: str, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(unchanged, "TABLES", 3)
     monkeypatch.setattr(peers, "ALL", ())
     found = PARTS[part][0](bench, ROWS, 1)
-    kept = [
-        r for r in results.read(ROOT / "benchmarks" / "results.csv") if r.part.split(".")[0] == part
-    ]
+    kept = [r for r in results.read(ROOT / "benchmarks" / "results.csv") if r.part.split(".")[0] == part]
     named = {(row.part, row.variant) for row in found if "rows" not in row.variant}
     theirs = ("ingestr", "sling", "dlt")
     assert named <= {(row.part, row.variant) for row in kept}
-    assert {row.measure for row in found} == {
-        r.measure for r in kept if not r.measure.startswith(theirs)
-    }
+    assert {row.measure for row in found} == {r.measure for r in kept if not r.measure.startswith(theirs)}
     assert [row for row in found if row.median is None and not row.note] == []
     if part == "values":
         assert {row.note for row in found} == {"exact", "yes"}

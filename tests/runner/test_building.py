@@ -144,18 +144,14 @@ class TestForeignViews(OfEveryKind):
         names = [*KINDS, "a_seed"]
         for name in names:
             project.run_sql(f"create view {{schema}}.on_{name} as select * from {{schema}}.{name}")
-            project.run_sql(
-                f"create view {{schema}}.again_{name} as select * from {{schema}}.on_{name}"
-            )
+            project.run_sql(f"create view {{schema}}.again_{name} as select * from {{schema}}.on_{name}")
         run_dbt(["build"])
         for name, text in KINDS.items():
             write(project, name, text.replace("1::bigint as id, 'a'", "2::bigint as id, 'z'"))
         (Path(project.project_root) / "seeds" / "a_seed.csv").write_text("id,note,more\n2,z,1\n")
         run_dbt(["build", "--full-refresh"])
         for name in names:
-            assert values(project, f"select id, note from {{schema}}.again_{name}") == [(2, "z")], (
-                name
-            )
+            assert values(project, f"select id, note from {{schema}}.again_{name}") == [(2, "z")], name
         assert values(project, "select more from {schema}.a_seed") == [1]
 
     def test_b3_all_that_hangs_on_a_table_stays(self, project: Any) -> None:
@@ -174,24 +170,17 @@ class TestForeignViews(OfEveryKind):
         ):
             project.run_sql(statement)
         before = attached(project)
-        rows = (
-            "select n as id, n::text as note, '[1]'::json as more from generate_series(1, 4) as n"
-        )
+        rows = "select n as id, n::text as note, '[1]'::json as more from generate_series(1, 4) as n"
         write(
             project,
             "a_table",
             model(
                 rows.replace("n as id", "n::bigint as id"),
                 materialized="table",
-                indexes=[
-                    {"columns": ["id"], "unique": True},
-                    {"columns": ["more"], "type": "hash"},
-                ],
+                indexes=[{"columns": ["id"], "unique": True}, {"columns": ["more"], "type": "hash"}],
             ),
         )
-        assert "hash" in failure(
-            "run", "--select", "a_table"
-        )  # json has no hash: nothing was changed
+        assert "hash" in failure("run", "--select", "a_table")  # json has no hash: nothing was changed
         assert attached(project) == before
         write(
             project,
@@ -215,34 +204,23 @@ class TestForeignViews(OfEveryKind):
             materialized="table"))  # fmt: skip
         run_dbt(["run", "--select", "a_table"])
         assert values(
-            project,
-            "select count(*), count(distinct ctid) from {schema}.again_a_table, {schema}.a_table",
+            project, "select count(*), count(distinct ctid) from {schema}.again_a_table, {schema}.a_table"
         ) == [(9, 3)]
 
-    def test_b3_columns_change_beneath_views_or_the_build_refuses_by_name(
-        self, project: Any
-    ) -> None:
+    def test_b3_columns_change_beneath_views_or_the_build_refuses_by_name(self, project: Any) -> None:
         retyped = "select 1::integer as id, 'x'::text as note, true as flag"
         write(project, "a_table", model(retyped, materialized="table"))
         project.run_sql(
             "create function {schema}.g() returns bigint begin atomic select count(id) from {schema}.on_a_table; end"
         )
-        assert "function {schema}.g()".replace("{schema}", project.test_schema) in failure(
-            "run", "--select", "a_table"
-        )
-        project.run_sql(
-            "drop function {schema}.f(); drop function {schema}.r(); drop function {schema}.g()"
-        )
+        assert "function {schema}.g()".replace("{schema}", project.test_schema) in failure("run", "--select", "a_table")
+        project.run_sql("drop function {schema}.f(); drop function {schema}.r(); drop function {schema}.g()")
         project.run_sql(
             "comment on view {schema}.on_a_table is 'ours'; grant select on {schema}.on_a_table to pg_monitor"
         )
         run_dbt(["run", "--select", "a_table"])
-        both = (
-            "select id, note from {schema}.again_a_table union all select id, note from {schema}.m"
-        )
-        assert values(project, both) == [
-            (1, "x"), (1, "x"),
-        ]  # fmt: skip
+        both = "select id, note from {schema}.again_a_table union all select id, note from {schema}.m"
+        assert values(project, both) == [(1, "x"), (1, "x")]
         assert values(
             project,
             "select obj_description(oid), has_table_privilege('pg_monitor', oid, 'select') from pg_class "
@@ -250,18 +228,11 @@ class TestForeignViews(OfEveryKind):
         ) == [("ours", True)]
         write(project, "a_table", model("select 1::integer as id", materialized="table"))
         message = failure("run", "--select", "a_table")
-        assert (
-            f"{project.test_schema}.m reads" in message
-            and 'column "note" does not exist' in message
-        )
+        assert f"{project.test_schema}.m reads" in message and 'column "note" does not exist' in message
         assert values(project, "select note from {schema}.a_table") == ["x"]
 
     def test_b3_a_table_becomes_a_view_and_a_view_a_table(self, project: Any) -> None:
-        write(
-            project,
-            "a_table",
-            model("select 3::integer as id, 'v'::text as note", materialized="view"),
-        )
+        write(project, "a_table", model("select 3::integer as id, 'v'::text as note", materialized="view"))
         message = failure("run", "--select", "a_table")
         for wanted in ("rule quiet", "policy p", "publication", "statistics object", "index"):
             assert wanted in message, message
@@ -269,21 +240,12 @@ class TestForeignViews(OfEveryKind):
             write(
                 project,
                 name,
-                model(
-                    "select 3::bigint as id, 'v'::text as note, null::date as day",
-                    materialized="view",
-                ),
+                model("select 3::bigint as id, 'v'::text as note, null::date as day", materialized="view"),
             )
-        write(
-            project,
-            "a_view",
-            model("select 3::bigint as id, 'v'::text as note", materialized="table"),
-        )
+        write(project, "a_view", model("select 3::bigint as id, 'v'::text as note", materialized="table"))
         run_dbt(["run", "--exclude", "a_table"])
         for name in ("an_increment", "a_partitioned", "a_view"):
-            assert values(project, f"select id, note from {{schema}}.again_{name}") == [(3, "v")], (
-                name
-            )
+            assert values(project, f"select id, note from {{schema}}.again_{name}") == [(3, "v")], name
 
 
 # What somebody does to one table of the project each, {t}.
@@ -326,9 +288,7 @@ class TestGivenByHand:
 
     def test_b3_a_table_keeps_what_it_was_given(self, project: Any) -> None:
         run_dbt(["run"])
-        project.run_sql(
-            "alter default privileges in schema {schema} grant select on tables to pg_read_all_stats"
-        )
+        project.run_sql("alter default privileges in schema {schema} grant select on tables to pg_read_all_stats")
         for name, statement in BY_HAND.items():
             project.run_sql(statement.replace("{t}", f"{{schema}}.{name}"))
         given = (
@@ -342,9 +302,7 @@ class TestGivenByHand:
         )
         oids = f"select relname from pg_class where oid not in ({{oids}}) and relname in {tuple(BY_HAND)}"
         before = values(project, given)
-        found = values(
-            project, "select oid from pg_class where relnamespace = '{schema}'::regnamespace"
-        )
+        found = values(project, "select oid from pg_class where relnamespace = '{schema}'::regnamespace")
         for name in BY_HAND:
             write(project, name, model(ONE.replace("'a'", "'z'"), materialized="table"))
         run_dbt(["run"])
@@ -364,12 +322,8 @@ class TestGivenByHand:
 
     @pytest.mark.parametrize("query", [ONE, ONE + ", 1 as more", ONE.replace("bigint", "integer")])
     def test_b3_a_view_keeps_its_options_comment_and_owner(self, project: Any, query: str) -> None:
-        project.run_sql(
-            "alter view {schema}.a_view set (security_barrier = true, security_invoker = true)"
-        )
-        project.run_sql(
-            "comment on view {schema}.a_view is 'ours'; comment on column {schema}.a_view.note is 'ours'"
-        )
+        project.run_sql("alter view {schema}.a_view set (security_barrier = true, security_invoker = true)")
+        project.run_sql("comment on view {schema}.a_view is 'ours'; comment on column {schema}.a_view.note is 'ours'")
         project.run_sql("alter view {schema}.a_view owner to pg_monitor")
         given = (
             "select reloptions, relowner::regrole::text, obj_description(oid), col_description(oid, 2) "
@@ -414,19 +368,12 @@ class TestRowSecurity(OfEveryKind):
         run_dbt(["build"])
         names = ("a_table", "an_increment", "a_partitioned", "a_seed")
         for name in names:
-            project.run_sql(
-                f"alter table {{schema}}.{name} enable row level security, force row level security"
-            )
-            project.run_sql(
-                f"create policy even on {{schema}}.{name} using (id % 2 = 0) with check (true)"
-            )
+            project.run_sql(f"alter table {{schema}}.{name} enable row level security, force row level security")
+            project.run_sql(f"create policy even on {{schema}}.{name} using (id % 2 = 0) with check (true)")
         for full_refresh in ([], ["--full-refresh"]):
             message = failure("build", *full_refresh)
             for name in names:
-                assert (
-                    f"row-level security hides rows of {project.test_schema}.{name} from blinkered"
-                    in message
-                )
+                assert f"row-level security hides rows of {project.test_schema}.{name} from blinkered" in message
         for name in names:
             project.run_sql(f"alter table {{schema}}.{name} no force row level security")
             assert values(project, f"select id from {{schema}}.{name}") == [1]
@@ -478,24 +425,16 @@ class TestOwnViews:
         write(project, "stg", model(STAGING + ", true as more", materialized="view"))
         run_dbt(["build", "--select", "stg"])
         assert values(project, oids) == before
-        write(
-            project,
-            "stg",
-            model("select true as more, 'a'::text as note, 2::bigint as id", materialized="view"),
-        )
+        write(project, "stg", model("select true as more, 'a'::text as note, 2::bigint as id", materialized="view"))
         run_dbt(["build", "--select", "stg"])
         assert values(project, "select id from {schema}.int") == [2]
 
-    def test_b2_b11_a_failing_test_leaves_the_dependant_and_keeps_its_rows(
-        self, project: Any
-    ) -> None:
+    def test_b2_b11_a_failing_test_leaves_the_dependant_and_keeps_its_rows(self, project: Any) -> None:
         note = "case when n = 3 then 'a' else 'bad' end::text as note"
         many = f"select n::bigint as id, {note} from generate_series(3, 6) as n"
         write(project, "stg", model(many, materialized="view"))
         results = run_dbt(["build", "--select", "stg+"], expect_pass=False)
-        found = {
-            r.node.name: (r.status, r.failures) for r in results if r.node.resource_type == "test"
-        }
+        found = {r.node.name: (r.status, r.failures) for r in results if r.node.resource_type == "test"}
         failing = {name: failures for name, (status, failures) in found.items() if status == "fail"}
         assert sorted(failing.values()) == [1, 3, 12], found
         assert values(project, "select count(*) from {schema}.int") == [4]
@@ -505,24 +444,17 @@ class TestOwnViews:
         assert values(project, f"select id, from_field from {kept}{alias['relationships']} order by 1") in (
             [(4, "bad"), (5, "bad")], [(5, "bad"), (6, "bad")], [(4, "bad"), (6, "bad")],
         )  # fmt: skip
-        assert values(project, f"select failing_row::text like '%bad%' from {kept}twice") == [
-            True,
-            True,
-        ]
+        assert values(project, f"select failing_row::text like '%bad%' from {kept}twice") == [True, True]
         project.run_sql(f"create view {{schema}}.mine as select * from {kept}twice")
         write(project, "stg", model(STAGING, materialized="view"))
         run_dbt(["build", "--select", "stg"])
         assert values(project, "select count(*) from {schema}.mine") == [0]
-        assert values(
-            project,
-            "select tablename from pg_tables where schemaname = '{schema}_dbt_test__audit'",
-        ) == ["twice"]
+        assert values(project, "select tablename from pg_tables where schemaname = '{schema}_dbt_test__audit'") == [
+            "twice"
+        ]
 
     def test_k3_a_reader_that_does_not_end_is_named(self, project: Any, server: Connection) -> None:
-        with (
-            closing(connect(server, application_name="a slow reader")) as session,
-            session.cursor() as cursor,
-        ):
+        with closing(connect(server, application_name="a slow reader")) as session, session.cursor() as cursor:
             cursor.execute(f"select * from {project.test_schema}.other")
             cursor.execute(f"select * from {project.test_schema}.stg")
             run_dbt(["run", "--select", "stg"])  # as it should be already: no lock is needed

@@ -80,9 +80,7 @@ def building(project: Project, *command: str) -> Iterator[subprocess.Popen[bytes
 def test_k2_c1_two_builds_of_one_set_of_schemas_never_meet(project: Project) -> None:
     # Plain dbt, as it is after `eval "$(haven env)"`.
     with building(project, "dbt.cli.main", "build"):
-        holder = (
-            r"the schemas of model_state are being built by haven-dbt of haven \(dbt build, backend"
-        )
+        holder = r"the schemas of model_state are being built by haven-dbt of haven \(dbt build, backend"
         second = project.dbt("build", expect=2, HAVEN_BUILD_WAIT="0")
         said = [line for line in second.out.splitlines() if "are being built by" in line]
         assert len(said) == 1
@@ -94,9 +92,7 @@ def test_k2_c1_two_builds_of_one_set_of_schemas_never_meet(project: Project) -> 
             assert "deadlock" not in refused.err
         # What only reads, and a developer's own schemas, are not refused.
         project.dbt("compile", "--select", "fct_orders", HAVEN_BUILD_WAIT="0")
-        project.dbt(
-            "build", "--select", "stg_orders", HAVEN_BUILD_WAIT="0", HAVEN_TARGET="dev", HAVEN_SCHEMA="bob"
-        )  # fmt: skip
+        project.dbt("build", "--select", "stg_orders", HAVEN_BUILD_WAIT="0", HAVEN_TARGET="dev", HAVEN_SCHEMA="bob")
     # It was killed without a word; a moment later its schemas are free.
     project.dbt("build")
     assert ask(project, "select count(*) from model_state.build_claim") == [(0,)]
@@ -115,10 +111,7 @@ def test_l4_k4_others_load_while_a_run_builds(project: Project) -> None:
         project.haven("load")
         shop.change(project, rng)
         refused = project.haven("run", "--no-reports", expect=75, HAVEN_BUILD_WAIT="0")
-        assert (
-            f"built by haven run {first['run_id']} build of haven (haven run, backend"
-            in refused.err
-        )
+        assert f"built by haven run {first['run_id']} build of haven (haven run, backend" in refused.err
         # Its loads stay, and the summary of the one that builds does, too.
         loads = (
             "select count(*), bool_and(status = 'ok') from ops.table_loads "
@@ -136,9 +129,7 @@ def test_l4_k4_others_load_while_a_run_builds(project: Project) -> None:
     last = read_summary(target)
     assert last is not None
     assert (last["status"], last["exit_code"], last["error"]) == ("ok", 0, None)
-    assert ask(project, "select status from ops.runs where run_id = %s", first["run_id"]) == [
-        ("failed",)
-    ]
+    assert ask(project, "select status from ops.runs where run_id = %s", first["run_id"]) == [("failed",)]
 
 
 @pytest.mark.parametrize(
@@ -197,9 +188,7 @@ def test_k9_a_dbt_that_was_killed_is_named(project: Project) -> None:
     assert (found["status"], found["exit_code"]) == ("failed", 1)
 
 
-def test_a_variable_that_a_file_of_the_project_names_is_part_of_what_was_parsed(
-    tmp_path: Path,
-) -> None:
+def test_a_variable_that_a_file_of_the_project_names_is_part_of_what_was_parsed(tmp_path: Path) -> None:
     (tmp_path / "target").mkdir()
     (tmp_path / "models").mkdir()
     (tmp_path / "target" / "manifest.json").write_text("{}")
@@ -252,9 +241,7 @@ def test_k1_a_full_disk_is_one_line_and_leaves_the_file_as_it_was(project: Proje
 
 
 @pytest.mark.parametrize("target", ["runner", "dbt", "group"])
-def test_k2_a_killed_run_leaves_nothing_and_the_next_puts_all_right(
-    project: Project, target: str
-) -> None:
+def test_k2_a_killed_run_leaves_nothing_and_the_next_puts_all_right(project: Project, target: str) -> None:
     """`make chaos` in short: one kill of each kind, somewhere in dbt's part."""
     rng = random.Random(target)  # noqa: S311
     result = trial.run(project, rng, target, rng.uniform(2, 8))

@@ -55,13 +55,8 @@ def fill(session: PgConnection, lines: list[tuple[object, ...]]) -> None:
 
 
 @pytest.mark.parametrize("is_fast", [True, False], ids=["own hashes", "md5"])
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-@given(
-    ours=st.lists(A_ROW, max_size=12, unique_by=lambda row: row[:2]),
-    picks=st.data(),
-)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(ours=st.lists(A_ROW, max_size=12, unique_by=lambda row: row[:2]), picks=st.data())
 def test_exactly_the_buckets_that_hold_a_difference_are_found(
     two: tuple[PgConnection, PgConnection],
     monkeypatch: pytest.MonkeyPatch,
@@ -72,11 +67,7 @@ def test_exactly_the_buckets_that_hold_a_difference_are_found(
     monkeypatch.setattr(checksums, "common_hashing", lambda *_: checksums.Hashing(is_fast=is_fast))
     # Another copy: some rows left out, some with another value.
     fates = picks.draw(st.lists(st.sampled_from("ssscd"), min_size=len(ours), max_size=len(ours)))
-    theirs = [
-        row if fate == "s" else (*row[:2], 17)
-        for row, fate in zip(ours, fates, strict=True)
-        if fate != "d"
-    ]
+    theirs = [row if fate == "s" else (*row[:2], 17) for row, fate in zip(ours, fates, strict=True) if fate != "d"]
     source, warehouse = two
     fill(source, ours)
     fill(warehouse, theirs)
@@ -127,16 +118,13 @@ def test_equal_keys_fall_into_one_bucket(
     bucket = hashing.bucket("given", [Column("k", kind)]).as_string(warehouse_connection)
     with warehouse_connection.cursor() as cursor:
         cursor.execute(
-            f"select count(distinct {bucket}) from (values (%s::{kind}), (%s::{kind})) as given (k)",
-            (one, other),
+            f"select count(distinct {bucket}) from (values (%s::{kind}), (%s::{kind})) as given (k)", (one, other)
         )
         assert cursor.fetchone() == (1,)
 
 
 def test_servers_that_hash_differently_agree_on_md5(
-    source_connection: PgConnection,
-    warehouse_connection: PgConnection,
-    monkeypatch: pytest.MonkeyPatch,
+    source_connection: PgConnection, warehouse_connection: PgConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with source_connection.cursor() as origin, warehouse_connection.cursor() as target:
         assert checksums.common_hashing(origin, target) == checksums.Hashing(is_fast=True)

@@ -76,9 +76,7 @@ def family(folder: Path) -> Iterator[list[psutil.Process]]:
 
 
 @pytest.mark.parametrize("victims", [(0,), (1,), (0, 1)], ids=["runner", "dbt", "both"])
-def test_k2_nothing_outlives_the_runner(
-    family: list[psutil.Process], victims: tuple[int, ...]
-) -> None:
+def test_k2_nothing_outlives_the_runner(family: list[psutil.Process], victims: tuple[int, ...]) -> None:
     if victims == (0,):
         os.killpg(family[0].pid, signal.SIGKILL)  # its group, which the child has left
     else:
@@ -93,9 +91,7 @@ def test_k2_a_child_that_hears_nothing_is_stopped_with_all_that_it_started(
     monkeypatch.setattr(child, "GRACE_S", 0.5)
     seen: list[str] = []
     with pytest.raises(child.ChildTimeoutError, match="deaf did not finish within 1 s"):
-        child.follow(
-            "deaf", [], cwd=folder, env=clean_environment(), on_line=seen.append, timeout_s=1
-        )
+        child.follow("deaf", [], cwd=folder, env=clean_environment(), on_line=seen.append, timeout_s=1)
     wait_for(lambda: not lives(int(seen[0])), within_s=2)
 
 

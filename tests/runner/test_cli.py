@@ -79,10 +79,7 @@ def test_load_reports_each_table_for_people_and_machines(shop: Project) -> None:
 
 def test_a_dry_run_prints_the_plan_and_moves_nothing(shop: Project) -> None:
     done = shop.haven("load", "--dry-run", "--json")
-    assert [(t["table"], t["mode"]) for t in done.json["plan"]] == [
-        ("shop.item", "first"),
-        ("shop.label", "first"),
-    ]
+    assert [(t["table"], t["mode"]) for t in done.json["plan"]] == [("shop.item", "first"), ("shop.label", "first")]
     assert "shop.label" in shop.haven("load", "--dry-run").out
     with closing(connect(shop.warehouse)) as session:
         assert rows(session, "select to_regnamespace('raw_shop') is null") == [(True,)]
@@ -133,10 +130,7 @@ def _read_only(shop: Project) -> Project:
 def _no_privilege(shop: Project) -> Project:
     with closing(connect(shop.warehouse)) as session:
         rows(session, f"create role guest_{shop.warehouse.dbname} login password '{SECRET}'")
-    return replace(
-        shop,
-        warehouse=replace(shop.warehouse, user=f"guest_{shop.warehouse.dbname}", password=SECRET),
-    )
+    return replace(shop, warehouse=replace(shop.warehouse, user=f"guest_{shop.warehouse.dbname}", password=SECRET))
 
 
 BAD = {
@@ -264,9 +258,7 @@ def test_k13_several_values_follow_one_flag_as_in_dbt() -> None:
         return tuple(seen.values())
 
     assert parsed("--select", "a", "b", "--full") == (["a", "b"], None, True, 2)
-    assert parsed("-s", "a+", "+b", "--exclude", "c", "d", "--workers", "3") == (
-        ["a+", "+b"], ["c", "d"], False, 3,
-    )  # fmt: skip
+    assert parsed("-s", "a+", "+b", "--exclude", "c", "d", "--workers", "3") == (["a+", "+b"], ["c", "d"], False, 3)
     assert parsed("--select=a", "b", "--select", "c") == (["a", "b", "c"], None, False, 2)
     assert CliRunner().invoke(one, ["a"]).exit_code == 2
     assert CliRunner().invoke(one, ["--workers", "3", "4"]).exit_code == 2
@@ -282,9 +274,7 @@ def test_b9_b10_b12_a_run_says_what_failed_why_and_what_is_stale(shop: Project) 
     (models / "marts" / "left_out.sql").write_text("select 1 as id")
     shop.haven("load")
     _no_table(shop)
-    done = shop.haven(
-        "run", "--select", "items", "labels", "--no-reconcile", "--no-reports", expect=1
-    )
+    done = shop.haven("run", "--select", "items", "labels", "--no-reconcile", "--no-reports", expect=1)
     assert "stale    without shop.label: labels" in done.out
     assert "the source has no table public.label" in done.err
     told = " ".join(done.out.split())
@@ -340,10 +330,7 @@ def test_b7_a_manifest_of_other_settings_is_parsed_again(shop: Project) -> None:
 def test_one_bad_table_does_not_stop_the_other(shop: Project) -> None:
     _yaml("strategy: full", "strategy: sometimes")(shop)
     body = shop.haven("load", "--json", expect=2).json
-    assert [(t["table"], t["error"] is None) for t in body["tables"]] == [
-        ("shop.item", True),
-        ("shop.label", False),
-    ]
+    assert [(t["table"], t["error"] is None) for t in body["tables"]] == [("shop.item", True), ("shop.label", False)]
 
 
 def test_an_unknown_table_names_the_nearest(shop: Project) -> None:
@@ -372,9 +359,7 @@ def test_a_killed_run_is_marked_by_the_next(shop: Project) -> None:
     with closing(connect(shop.warehouse)) as session:
         rows(session, "update ops.runs set status = 'running', finished_at = null")
         shop.haven("load")
-        found = rows(
-            session, "select status, finished_at is null from ops.runs order by started_at"
-        )
+        found = rows(session, "select status, finished_at is null from ops.runs order by started_at")
     assert found == [("failed", False), ("ok", False)]
 
 
@@ -416,9 +401,7 @@ def test_doctor_is_well_and_says_what_to_fix(shop: Project) -> None:
     assert "unknown strategy" in checks["sources YAML"]["detail"]
 
 
-def test_doctor_on_a_read_only_warehouse_and_an_empty_source(
-    shop: Project, databases: Databases
-) -> None:
+def test_doctor_on_a_read_only_warehouse_and_an_empty_source(shop: Project, databases: Databases) -> None:
     broken = replace(_read_only(shop), source=databases.create("source"))
     checks = {c["name"]: c for c in broken.haven("doctor", "--json", expect=2).json}
     assert "connect to the primary" in checks["warehouse writes"]["detail"]
@@ -439,9 +422,7 @@ def test_c2_doctor_looks_for_each_table_of_the_yaml(shop: Project, databases: Da
     with closing(connect(other)) as session:
         rows(session, "create table something (id int)")
         wrong = told(replace(shop, source=other))
-        assert wrong.startswith(
-            "0 of 2 readable; is this the right database (HAVEN_SOURCE_DBNAME)?"
-        )
+        assert wrong.startswith("0 of 2 readable; is this the right database (HAVEN_SOURCE_DBNAME)?")
         for name in ("item", "label"):
             assert f"shop.{name} is not there: the source has no table public.{name}" in wrong
         rows(session, f"create role {role} login password '{SECRET}'")

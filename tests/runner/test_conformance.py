@@ -125,9 +125,7 @@ def build_cases(folder: Path, warehouse: Connection, *, offline: bool) -> Build 
 
 
 @pytest.fixture(scope="module")
-def builds(
-    cluster_home: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[dict[str, Build | None]]:
+def builds(cluster_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Build | None]]:
     """Both variants, built side by side."""
     databases = Databases(cluster_home)
     home = tmp_path_factory.mktemp("conformance cases")
@@ -138,9 +136,7 @@ def builds(
             folder = home / variant
             folder.mkdir()
             database = databases.create("warehouse")
-            running[variant] = pool.submit(
-                build_cases, folder, database, offline=variant == "offline"
-            )
+            running[variant] = pool.submit(build_cases, folder, database, offline=variant == "offline")
         done = {variant: future.result() for variant, future in running.items()}
     yield done
     databases.drop_all()
@@ -200,9 +196,7 @@ def test_no_case_is_skipped(build: Build) -> None:
 
 def test_both_variants_store_the_same_failing_rows(both: tuple[Build, Build]) -> None:
     subset, real = both
-    cases = [
-        name for name in subset.of_kind("test", "data") if subset.results[name]["status"] != "error"
-    ]
+    cases = [name for name in subset.of_kind("test", "data") if subset.results[name]["status"] != "error"]
     assert subset.relations(cases) == real.relations(cases)
 
 
@@ -240,26 +234,18 @@ def test_the_stand_ins_take_elementarys_arguments() -> None:
     }
 
 
-def test_every_test_has_a_passing_and_a_failing_case_and_every_macro_a_case(
-    builds: dict[str, Build | None],
-) -> None:
+def test_every_test_has_a_passing_and_a_failing_case_and_every_macro_a_case(builds: dict[str, Build | None]) -> None:
     subset = _need(builds["offline"])
     seen: dict[str, set[bool]] = {}
     for name in subset.of_kind("test", "data"):
         node = subset.nodes[name]["test_metadata"]
         macro = f"macro.{node['namespace']}.test_{node['name']}"
         seen.setdefault(macro, set()).add(bool(subset.results[name]["failures"]))
-    tests = [
-        name
-        for name in _subset_macros(subset)
-        if ".test_" in name and not name.startswith("macro.elementary.")
-    ]
+    tests = [name for name in _subset_macros(subset) if ".test_" in name and not name.startswith("macro.elementary.")]
     assert {name: seen.get(name) for name in tests} == {name: {True, False} for name in tests}
     assert len(tests) == len(list(SUBSET.glob("dbt_*/macros/*tests/*.sql")))
     called = {
-        macro
-        for name in subset.of_kind("model", "macros")
-        for macro in subset.nodes[name]["depends_on"]["macros"]
+        macro for name in subset.of_kind("model", "macros") for macro in subset.nodes[name]["depends_on"]["macros"]
     }
     macros = {f"macro.dbt_utils.{path.stem}" for path in SUBSET.glob("dbt_utils/macros/sql/*.sql")}
     assert macros and macros <= called

@@ -44,9 +44,7 @@ def test_a_load_that_was_left_blank_takes_the_defaults() -> None:
     made = manifest()
     (node,) = made["sources"].values()
     for place in ("meta", "source_meta"):
-        assert (
-            only(read_contract({"sources": {"x": node | {place: {"load": None}}}})).name == "item"
-        )
+        assert only(read_contract({"sources": {"x": node | {place: {"load": None}}}})).name == "item"
 
 
 def test_the_tables_keys_win_over_its_sources() -> None:
@@ -74,10 +72,7 @@ def test_where_the_table_is_in_the_source(load: dict[str, Any], schema: str, tab
     [
         ({"strategie": "full"}, "unknown key 'strategie' under load: did you mean strategy?"),
         ({"zzz": 1}, "unknown key 'zzz' under load: known are strategy"),
-        (
-            {"strategy": "sometimes"},
-            "unknown strategy 'sometimes': it must be one of full, incremental",
-        ),
+        ({"strategy": "sometimes"}, "unknown strategy 'sometimes': it must be one of full, incremental"),
         ({"deletes": "maybe"}, "unknown deletes 'maybe'"),
         ({"strategy": "incremental"}, "strategy incremental needs the key `watermark`"),
         ({"exclude": [1]}, "exclude must be a list of column names"),
@@ -151,9 +146,7 @@ def test_tables_are_selected_by_either_name() -> None:
     contract = read_contract(manifest(table={}))
     assert contract.select([]) == contract
     assert only(contract.select(["item"])) == only(contract.select(["shop.item"]))
-    with pytest.raises(
-        ConfigError, match=r"no table 'itme' in the sources YAML: did you mean item\?"
-    ):
+    with pytest.raises(ConfigError, match=r"no table 'itme' in the sources YAML: did you mean item\?"):
         contract.select(["itme"])
     with pytest.raises(ConfigError, match="known are item"):
         contract.select(["zzzzzz"])
@@ -202,13 +195,9 @@ def test_l6_names_that_only_look_alike_are_two_tables() -> None:
     assert found.problems == ()
 
 
-@pytest.mark.parametrize(
-    "schema", ["ops", "analytics", "information_schema", "pg_catalog", "pg_temp"]
-)
+@pytest.mark.parametrize("schema", ["ops", "analytics", "information_schema", "pg_catalog", "pg_temp"])
 def test_l6_a_raw_schema_that_is_somebody_elses_is_refused(schema: str) -> None:
-    contract = read_contract(
-        sources(("shop", "item", schema, "item"), ("shop", "kind", "raw", "kind"))
-    )
+    contract = read_contract(sources(("shop", "item", schema, "item"), ("shop", "kind", "raw", "kind")))
     assert [table.label for table in contract.tables] == ["shop.kind"]
     assert f"its source's schema {schema} belongs to" in contract.problems[0].message
     assert "give the source a `schema` of its own, such as raw_shop" in contract.problems[0].message

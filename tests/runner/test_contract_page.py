@@ -67,9 +67,7 @@ def test_the_page_lists_what_the_code_reads_and_nothing_else() -> None:
 
 def test_the_page_lists_what_the_yaml_says() -> None:
     used: dict[str, str] = {}
-    for path in (
-        p for folder in ("models", "seeds", "snapshots") for p in (ROOT / folder).rglob("*.yml")
-    ):
+    for path in (p for folder in ("models", "seeds", "snapshots") for p in (ROOT / folder).rglob("*.yml")):
         for meta in metas(yaml.safe_load(path.read_text(encoding="utf-8"))):
             used |= {str(key): path.name for key in meta}
             load = meta.get("load")

@@ -55,9 +55,7 @@ def test_a_load_that_nothing_happens_to_is_right(whole: dict[str, Result]) -> No
         assert result.exit_code == 0
 
 
-@pytest.mark.parametrize(
-    ("mode", "words"), [(m, w) for m, points in POINTS.items() for w in points]
-)
+@pytest.mark.parametrize(("mode", "words"), [(m, w) for m, points in POINTS.items() for w in points])
 @pytest.mark.usefixtures("whole")
 def test_a_killed_loader_leaves_whole_loads(bench: Bench, mode: str, words: str) -> None:
     result = run(bench, mode, Kill("point", die_at=1, die_in=words))
@@ -67,9 +65,7 @@ def test_a_killed_loader_leaves_whole_loads(bench: Bench, mode: str, words: str)
 
 @pytest.mark.parametrize("side", ["source", "warehouse"])
 @pytest.mark.parametrize("how", HARMS)
-def test_a_server_that_fails_leaves_whole_loads(
-    bench: Bench, whole: dict[str, Result], how: str, side: str
-) -> None:
+def test_a_server_that_fails_leaves_whole_loads(bench: Bench, whole: dict[str, Result], how: str, side: str) -> None:
     after_s = whole["incremental"].load_s / 2
     result = run(bench, "incremental", Kill(how, side, after_s=after_s))  # type: ignore[arg-type]
     assert result.is_right, result
@@ -99,15 +95,10 @@ def test_a_loader_that_commits_watermarks_apart_is_found_out(bench: Bench) -> No
 
 @pytest.mark.usefixtures("whole")
 def test_rows_that_are_gone_or_there_twice_are_counted(bench: Bench) -> None:
-    with (
-        closing(bench.servers.open("source")) as source,
-        closing(bench.servers.open("warehouse")) as warehouse,
-    ):
+    with closing(bench.servers.open("source")) as source, closing(bench.servers.open("warehouse")) as warehouse:
         assert lost_and_doubled(source, warehouse) == (0, 0)
         with warehouse, warehouse.cursor() as cursor:
-            cursor.execute(
-                f"insert into {RAW}.note select * from {RAW}.note where _deleted_at is null limit 3"
-            )
+            cursor.execute(f"insert into {RAW}.note select * from {RAW}.note where _deleted_at is null limit 3")
             cursor.execute(f"update {RAW}.rate set _deleted_at = now() where _deleted_at is null")
             gone = cursor.rowcount
         assert lost_and_doubled(source, warehouse) == (gone, 3)

@@ -191,10 +191,7 @@ def query(session: PgConnection, statement: str) -> list[tuple[Any, ...]]:
 
 def content(session: PgConnection) -> dict[str, dict[int, str]]:
     """Return every table's rows as text, by key."""
-    return {
-        table: dict(query(session, f"select {key}, {table}::text from {table}"))
-        for table, key in KEYS.items()
-    }
+    return {table: dict(query(session, f"select {key}, {table}::text from {table}")) for table, key in KEYS.items()}
 
 
 def check(session: PgConnection, planted: dict[str, int]) -> None:
@@ -203,9 +200,7 @@ def check(session: PgConnection, planted: dict[str, int]) -> None:
     assert {name: found for name, find in NEVER.items() if (found := query(session, find))} == {}
 
 
-def test_the_same_seed_gives_the_same_rows_and_another_does_not(
-    source_connection: PgConnection,
-) -> None:
+def test_the_same_seed_gives_the_same_rows_and_another_does_not(source_connection: PgConnection) -> None:
     def fill(seed: int) -> dict[str, dict[int, str]]:
         demo.init(source_connection, scale=SCALE, seed=seed, reset=True)
         demo.tick(source_connection)
@@ -222,9 +217,7 @@ def test_planted_faults_are_all_there_and_no_others(source_connection: PgConnect
     result = demo.init(source_connection, scale=SCALE, seed=1)
     assert result["created"] is True
     assert result["day"] == "2026-06-30"
-    assert result["rows"] == {
-        table: len(found) for table, found in content(source_connection).items()
-    }
+    assert result["rows"] == {table: len(found) for table, found in content(source_connection).items()}
     assert min(result["planted"].values()) >= 3
     check(source_connection, result["planted"])
 
@@ -243,9 +236,7 @@ def test_sizes_follow_the_scale(source_connection: PgConnection) -> None:
         "listing_views": 500_000,
     }
     assert result["rows"].pop("categories") == 40
-    assert result["rows"] == {
-        table: pytest.approx(size / 10, rel=0.08) for table, size in at_scale_1.items()
-    }
+    assert result["rows"] == {table: pytest.approx(size / 10, rel=0.08) for table, size in at_scale_1.items()}
     assert result["planted"]["bids_at_or_above_price"] == 12
     check(source_connection, result["planted"])
 
@@ -255,8 +246,7 @@ def test_keys_and_indexes_are_those_of_the_schema(source_connection: PgConnectio
     schema = re.sub("--.*", "", resources.files(demo).joinpath("schema.sql").read_text("utf-8"))
     [(keys, invalid)] = query(
         source_connection,
-        "select count(*), count(*) filter (where not convalidated) from pg_constraint"
-        " where contype = 'f'",
+        "select count(*), count(*) filter (where not convalidated) from pg_constraint where contype = 'f'",
     )
     assert (keys, invalid) == (schema.count(" references "), 0)
     [(indexes,)] = query(
@@ -278,10 +268,7 @@ def test_a_tick_reports_exactly_what_it_did(source_connection: PgConnection) -> 
 
         real: dict[str, dict[str, int]] = {
             "inserted": {t: len(after[t].keys() - before[t].keys()) for t in KEYS},
-            "updated": {
-                t: sum(before[t][k] != after[t][k] for k in before[t].keys() & after[t].keys())
-                for t in KEYS
-            },
+            "updated": {t: sum(before[t][k] != after[t][k] for k in before[t].keys() & after[t].keys()) for t in KEYS},
             "deleted": {t: len(before[t].keys() - after[t].keys()) for t in KEYS},
         }
         for action, per_table in real.items():
@@ -299,14 +286,10 @@ def test_a_tick_reports_exactly_what_it_did(source_connection: PgConnection) -> 
         returned = after["reviews"].keys() & deleted_before.keys()
         assert len(returned) == undeleted == min(turn - 1, 1)
         assert all(after["reviews"][key] == deleted_before.pop(key) for key in returned)
-        deleted_before |= {
-            key: row for key, row in before["reviews"].items() if key not in after["reviews"]
-        }
+        deleted_before |= {key: row for key, row in before["reviews"].items() if key not in after["reviews"]}
         for table in KEYS:
             new = after[table].keys() - before[table].keys() - returned
-            assert table in ("order_items", "reviews") or min(new, default=10**15) > max(
-                before[table]
-            )
+            assert table in ("order_items", "reviews") or min(new, default=10**15) > max(before[table])
         check(source_connection, result["planted"])
 
 
@@ -353,9 +336,7 @@ def test_init_again_changes_nothing_and_reports_the_same(source_connection: PgCo
 
 
 @pytest.mark.parametrize(("scale", "seed"), [(SCALE, 2), (0.03, 1)])
-def test_another_seed_or_scale_needs_reset(
-    source_connection: PgConnection, scale: float, seed: int
-) -> None:
+def test_another_seed_or_scale_needs_reset(source_connection: PgConnection, scale: float, seed: int) -> None:
     demo.init(source_connection, scale=SCALE, seed=1)
     with pytest.raises(demo.DemoError, match="pass --reset"):
         demo.init(source_connection, scale=scale, seed=seed)
@@ -397,8 +378,6 @@ def test_a_tick_needs_a_demo(source_connection: PgConnection) -> None:
 
 
 @pytest.mark.parametrize(("scale", "seed"), [(0, 1), (-1, 1), (float("nan"), 1), (1, 2**63)])
-def test_impossible_numbers_are_refused(
-    source_connection: PgConnection, scale: float, seed: int
-) -> None:
+def test_impossible_numbers_are_refused(source_connection: PgConnection, scale: float, seed: int) -> None:
     with pytest.raises(demo.DemoError, match="must be a"):
         demo.init(source_connection, scale=scale, seed=seed)

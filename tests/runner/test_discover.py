@@ -85,9 +85,7 @@ def minimal(folder: Path, source: Connection, warehouse: Connection) -> Project:
 
 def discover(project: Project, *args: str, expect: int = 0, **env: str) -> Any:
     """Run `haven discover` with --json and return what was added."""
-    done = project.haven(
-        "discover", "--json", "--project-dir", str(project.path), *args, expect=expect, **env
-    )
+    done = project.haven("discover", "--json", "--project-dir", str(project.path), *args, expect=expect, **env)
     return done.json if expect == 0 else done.err
 
 
@@ -143,9 +141,7 @@ def file(shop: Project) -> Path:
     return Path(discover(shop)["file"])
 
 
-def test_what_was_written_loads_reconciles_and_builds_without_a_line_by_hand(
-    shop: Project, file: Path
-) -> None:
+def test_what_was_written_loads_reconciles_and_builds_without_a_line_by_hand(shop: Project, file: Path) -> None:
     folder = ["--project-dir", str(shop.path)]
     loaded = shop.haven("load", "--json", *folder).json["tables"]
     assert {t["error"] for t in loaded} == {None}
@@ -155,9 +151,7 @@ def test_what_was_written_loads_reconciles_and_builds_without_a_line_by_hand(
     assert {tuple(short(t["table"]).split(".")) for t in loaded} == tables
     # Every warning, deprecations too, is an error. Relationships hold in raw.
     built = shop.dbt("--warn-error-options", '{"error": "all"}', "build")
-    tests = sum(
-        len(c.get("data_tests", [])) for t in entries(file).values() for c in t.get("columns", [])
-    )
+    tests = sum(len(c.get("data_tests", [])) for t in entries(file).values() for c in t.get("columns", []))
     assert f"PASS={tests} " in built.out
     assert tests >= 3
 
@@ -177,9 +171,7 @@ def test_northwind_is_described(file: Path) -> None:
         ("source('shop', 'customers')", "customer_id")
     ]
     assert column(orders, "ship_address")["config"] == {"meta": {"pii": "address"}}
-    assert column(entries(file)["shop", "employees"], "home_phone")["config"]["meta"] == {
-        "pii": "phone"
-    }
+    assert column(entries(file)["shop", "employees"], "home_phone")["config"]["meta"] == {"pii": "phone"}
     details = entries(file)["shop", "order_details"]["config"]["meta"]["load"]
     assert details["primary_key"] == ["order_id", "product_id"]
     text = file.read_text(encoding="utf-8")
@@ -211,27 +203,17 @@ def test_odd_names_and_kinds(file: Path) -> None:
     assert "data_type: bigint  # generated" in text
     assert column(details, "E-Mail")["config"]["meta"] == {"pii": "email"}
     assert column(details, "select")["quote"] is True
-    loads = {
-        table: entry["config"]["meta"]["load"]
-        for (source, table), entry in found.items()
-        if source == odd
-    }
+    loads = {table: entry["config"]["meta"]["load"] for (source, table), entry in found.items() if source == odd}
     assert loads["seen"]["exclude"] == ["_loaded_at"]
     assert loads["order_details"]["primary_key"] == ["id"]
     assert loads["noted"]["watermark"] == "modified_on"
     assert "primary_key" not in loads["no"]
-    assert {n for n, load in loads.items() if load["strategy"] == "incremental"} == {
-        "order_details_2",
-        "noted",
-    }
+    assert {n for n, load in loads.items() if load["strategy"] == "incremental"} == {"order_details_2", "noted"}
     disabled = {t: e for (_, t), e in found.items() if e["config"].get("enabled") is False}
     assert set(disabled) == {"unfilled", "nothing"}
     assert "was never filled: refresh materialized view" in text
     assert "foreign key (at, place) to" in text
-    assert (
-        'foreign key to "Odd.Schema"."Order Details"."Order ID", whose names dbt cannot quote'
-        in text
-    )
+    assert 'foreign key to "Odd.Schema"."Order Details"."Order ID", whose names dbt cannot quote' in text
 
 
 def test_sources_of_several_schemas_do_not_meet(file: Path) -> None:
@@ -297,11 +279,7 @@ sources:
     ]
     assert "[{name: id}, {name: label, data_type: text}]}   # written by hand\n" in after
     assert "          # email: ask first\n        - name: email\n" in after
-    assert (
-        after.index("# no more tables")
-        < after.index("- name: late")
-        < after.index("schema: raw_ours")
-    )
+    assert after.index("# no more tables") < after.index("- name: late") < after.index("schema: raw_ours")
     (test,) = column(entries(path)["ours", "late"], "item_id")["data_tests"]
     assert to(test) == ("source('ours', 'things')", "id")
     assert discover(project)["tables"] == []
@@ -321,9 +299,7 @@ sources:
         ("all: &all []\nsources: *all\n", "an anchor that several entries share"),
     ],
 )
-def test_a_file_that_cannot_be_added_to_stays(
-    shop: Project, tmp_path: Path, text: str, complaint: str
-) -> None:
+def test_a_file_that_cannot_be_added_to_stays(shop: Project, tmp_path: Path, text: str, complaint: str) -> None:
     path = tmp_path / "broken.yml"
     path.write_text(text)
     assert complaint in discover(shop, "--into", str(path), expect=2)
@@ -354,9 +330,7 @@ def test_what_may_not_be_read_is_said(made: Databases, tmp_path: Path) -> None:
             ).format(sql.Identifier(role))
         )
     try:
-        project = minimal(
-            tmp_path / "p", replace(source, user=role, password="narrow"), made.create("warehouse")
-        )
+        project = minimal(tmp_path / "p", replace(source, user=role, password="narrow"), made.create("warehouse"))
         path = Path(discover(project)["file"])
         text = path.read_text(encoding="utf-8")
         found = entries(path)
@@ -384,9 +358,7 @@ def test_what_may_not_be_read_is_said(made: Databases, tmp_path: Path) -> None:
             rows(session, sql.SQL("drop role {}").format(sql.Identifier(role)))
 
 
-def test_schemas_that_are_empty_or_missing_and_a_server_that_is_not_there(
-    shop: Project, tmp_path: Path
-) -> None:
+def test_schemas_that_are_empty_or_missing_and_a_server_that_is_not_there(shop: Project, tmp_path: Path) -> None:
     path = tmp_path / "none.yml"
     assert discover(shop, "--schema", "empty", "--into", str(path))["tables"] == []
     said = discover(shop, "--schema", "emtpy", "--into", str(path), expect=2)

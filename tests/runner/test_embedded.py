@@ -60,30 +60,21 @@ def test_up_makes_two_clusters_and_is_safe_to_repeat(home: Path) -> None:
     first = embedded.up(home)
     assert [(c.side, c.state) for c in first] == [("source", "running"), ("warehouse", "running")]
     assert embedded.up(home) == first
-    assert (answer(home, "source"), answer(home, "warehouse")) == (
-        "haven_source",
-        "haven_warehouse",
-    )
+    assert (answer(home, "source"), answer(home, "warehouse")) == ("haven_source", "haven_warehouse")
 
 
 def test_passwords_are_asked_for_and_only_the_owner_can_read_them(home: Path) -> None:
     embedded.up(home)
     assert stat.S_IMODE(state_file(home).stat().st_mode) == 0o600
     good = settings_of(home, "warehouse")
-    with pytest.raises(
-        UnreachableError, match="check HAVEN_WAREHOUSE_USER and HAVEN_WAREHOUSE_PASSWORD"
-    ):
+    with pytest.raises(UnreachableError, match="check HAVEN_WAREHOUSE_USER and HAVEN_WAREHOUSE_PASSWORD"):
         connect(Connection(**{**good.__dict__, "password": "wrong"}))
     assert good.password not in repr(good)
     session = connect(good)
     with session.cursor() as cursor:
-        cursor.execute(
-            "select count(*), bool_and(auth_method = 'scram-sha-256') from pg_hba_file_rules"
-        )
+        cursor.execute("select count(*), bool_and(auth_method = 'scram-sha-256') from pg_hba_file_rules")
         assert cursor.fetchone()[1] is True  # type: ignore[index]
-        cursor.execute(
-            "select current_setting('listen_addresses'), current_setting('unix_socket_directories')"
-        )
+        cursor.execute("select current_setting('listen_addresses'), current_setting('unix_socket_directories')")
         assert cursor.fetchone() == ("127.0.0.1", "")
     session.close()
 
@@ -162,9 +153,7 @@ def test_root_opens_no_folder_of_a_private_checkout(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has to hand the server to another user")
-def test_root_copies_binaries_out_of_a_private_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_root_copies_binaries_out_of_a_private_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(place, "ROOT_STATE", tmp_path / "state")
     monkeypatch.setattr(place, "reachable", lambda folder: False)
     binaries = place.binaries()
@@ -256,9 +245,7 @@ def test_the_commands_up_status_env_and_down(home: Path) -> None:
     assert [cluster["state"] for cluster in clusters] == ["running", "running"]
     assert f"127.0.0.1:{clusters[0]['port']}, pid {clusters[0]['pid']}" in haven("status")
     script = haven("env", "--psql", "source") + '\npsql -qAtc "select current_database()"'
-    answer = subprocess.run(
-        ["bash", "-c", script], env=clean_environment(), capture_output=True, text=True, check=True
-    )
+    answer = subprocess.run(["bash", "-c", script], env=clean_environment(), capture_output=True, text=True, check=True)
     assert answer.stdout == "haven_source\n"
     assert haven("down") == "databases are down\n"
     assert haven("status").count("stopped on") == 2
@@ -266,9 +253,7 @@ def test_the_commands_up_status_env_and_down(home: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has to hand the server to another user")
-def test_k12_root_with_a_strict_umask_in_a_private_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_k12_root_with_a_strict_umask_in_a_private_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The state's place and the binaries, also those that pip installed under that umask, are the server's to enter."""
     state = Path("/var/lib") / f"haven-test-{os.getpid()}"
     monkeypatch.setattr(place, "ROOT_STATE", state)

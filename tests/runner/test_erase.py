@@ -124,9 +124,7 @@ FUNCTIONS = "".join(
     re.sub(r"{%.*?%}", "", path.read_text(encoding="utf-8"))
     for path in sorted((ROOT / "macros" / "erase").glob("erasure_*_functions.sql"))
 )
-SHOWN_NODES = (
-    "{% macro shown_nodes(kinds) %}{% do print_answer(person_nodes(kinds)) %}{% endmacro %}"
-)
+SHOWN_NODES = "{% macro shown_nodes(kinds) %}{% do print_answer(person_nodes(kinds)) %}{% endmacro %}"
 KINDS_OF_DATA = [{"kind": one.kind, "column_names": one.column_names} for one in personal_kinds()]
 
 
@@ -157,9 +155,7 @@ class Town:
         with closing(connect(self.project.source)) as session:
             rows(session, query)
 
-    def erase(
-        self, kind: str, key: str, *, is_dry_run: bool = False, is_killed: bool = False
-    ) -> Erasure:
+    def erase(self, kind: str, key: str, *, is_dry_run: bool = False, is_killed: bool = False) -> Erasure:
         """Erase a person as the command and its macro do, without starting them; or only until the commit."""
         with closing(connect(self.project.warehouse)) as session, session.cursor() as cursor:
             prepare_operator(cursor)
@@ -167,8 +163,7 @@ class Town:
             hidden = key.encode().hex()
             cursor.execute("select set_config('haven.person_key', %s, false)", (hidden,))
             cursor.execute(
-                "select pg_temp.erase_quietly(%s, %s, %s, 'test')",
-                (Json(self.nodes), kind, kind.startswith("folded")),
+                "select pg_temp.erase_quietly(%s, %s, %s, 'test')", (Json(self.nodes), kind, kind.startswith("folded"))
             )
             answer = cursor.fetchone()[0]  # type: ignore[index]
             if is_dry_run or "refused" in answer:
@@ -204,7 +199,7 @@ class Town:
                             sql.SQL(f"{key} in {without}" if is_of_customers and without != "false" else "false"),
                         ),
                     )
-                ]  # fmt: skip
+                ]
         return found
 
 
@@ -235,9 +230,7 @@ def town(cluster_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     project.haven("load")
     manifest = json.loads((folder / "target" / "manifest.json").read_text())
     project.dbt("run")
-    shown = project.dbt(
-        "run-operation", "shown_nodes", "--quiet", "--args", json.dumps({"kinds": KINDS_OF_DATA})
-    )
+    shown = project.dbt("run-operation", "shown_nodes", "--quiet", "--args", json.dumps({"kinds": KINDS_OF_DATA}))
     yield Town(project, manifest, json.loads(shown.out.partition("haven answers: ")[2]))
     made.drop_all()
 
@@ -253,12 +246,7 @@ def test_p3_a_key_is_the_same_person_in_every_spelling_of_its_type(town: Town) -
     for kind, text in WRONG.items():
         with pytest.raises(ConfigError, match="is no key of a"):
             town.erase(kind, text)
-    for kind, text in {
-        "worded": "0046",
-        "padded": "abcdefgh",
-        "cents": "46.001",
-        "whole": "4",
-    }.items():
+    for kind, text in {"worded": "0046", "padded": "abcdefgh", "cents": "46.001", "whole": "4"}.items():
         with pytest.raises(DataError, match="nobody"):
             town.erase(kind, text)
     town.project.haven("load", "--full", *KINDS)
@@ -278,10 +266,7 @@ def test_p3_the_command_says_so_and_the_next_load_does_not_bring_them_back(town:
     town.tell("update shop.whole set name = name || '!'")
     town.project.haven("load", "--full", "folded", "whole")
     assert town.ask("select count(*) from raw_shop.folded where name is not null") == [(0,)]
-    assert town.ask("select id, name from raw_shop.whole order by 1") == [
-        (46, None),
-        (47, "Name of 47!"),
-    ]
+    assert town.ask("select id, name from raw_shop.whole order by 1") == [(46, None), (47, "Name of 47!")]
     # What was erased before there was one spelling: the hash is of the key as the source writes it.
     town.ask(
         "insert into ops.suppressions select 'cents', encode(sha256(convert_to(salt || '4.60', 'UTF8')), 'hex'), salt "
@@ -302,9 +287,7 @@ def test_p4_twenty_people_go_and_everyone_else_stays_byte_for_byte(town: Town) -
     town.ask("create schema model_state")
     town.ask("create schema ann_analytics")
     for name in ("dim_customers", "dim_suppliers"):
-        town.ask(
-            f"create table model_state.{name}__changes as select 1 as _build_number, * from analytics.{name}"
-        )
+        town.ask(f"create table model_state.{name}__changes as select 1 as _build_number, * from analytics.{name}")
         town.ask(f"create table ann_analytics.{name} as select * from analytics.{name}")
     listed = "(" + ", ".join(map(str, people)) + ")"
     before = town.everything(listed)
@@ -325,9 +308,7 @@ def test_p4_twenty_people_go_and_everyone_else_stays_byte_for_byte(town: Town) -
         "raw_shop.customers", "analytics.dim_customers", "model_state.dim_customers__changes",
         "ann_analytics.dim_customers",
     ):  # fmt: skip
-        assert town.ask(f"select count(*) from {table} where id in {listed} and ({held})") == [
-            (0,)
-        ], table
+        assert town.ask(f"select count(*) from {table} where id in {listed} and ({held})") == [(0,)], table
     town.project.haven("load", "--full")
     town.project.dbt("run", "--full-refresh")
     after = town.everything(listed)
@@ -335,9 +316,7 @@ def test_p4_twenty_people_go_and_everyone_else_stays_byte_for_byte(town: Town) -
         del before[f"analytics.{name}"], after[f"analytics.{name}"]
     assert after == before
     assert town.ask("select count(*), count(name) from analytics.everybody") == [(120, 100)]
-    assert town.ask(
-        f"select count(*) from raw_shop.customers where id in {listed} and ({held})"
-    ) == [(0,)]
+    assert town.ask(f"select count(*) from raw_shop.customers where id in {listed} and ({held})") == [(0,)]
 
 
 def test_p1_what_others_wrote_about_a_person_becomes_a_task(town: Town) -> None:
@@ -349,16 +328,10 @@ def test_p1_what_others_wrote_about_a_person_becomes_a_task(town: Town) -> None:
     town.tell("insert into shop.reviews values (301, 1, 'Also Alfred said: not al@x.iota'), "
               "(302, 40, 'Ask ZELDA@QUUX.EXAMPLE, she knows'), (303, 40, 'grizelda@quux.example is somebody else'), "
               "(304, 40, 'call 0171/555 98 76 now'), (305, 40, 'Zelda Quux is a common name')")  # fmt: skip
-    town.tell(
-        """insert into shop.notes values (1, '{"to": ["zelda@quux.example"]}'), (2, '{"to": "x"}')"""
-    )
+    town.tell("""insert into shop.notes values (1, '{"to": ["zelda@quux.example"]}'), (2, '{"to": "x"}')""")
     town.project.haven("load")
-    town.ask(
-        "create table analytics.private as select 1 as id, 302 as customer_id, 'Zelda Quux'::text as name"
-    )
-    town.ask(
-        "create materialized view analytics.seen as select body from raw_shop.reviews where id = 302"
-    )
+    town.ask("create table analytics.private as select 1 as id, 302 as customer_id, 'Zelda Quux'::text as name")
+    town.ask("create materialized view analytics.seen as select body from raw_shop.reviews where id = 302")
     done = town.erase("customer", "301")
     assert [task for task in done.tasks if "raw_shop" in task] == []
     plan = town.erase("customer", "302", is_dry_run=True)
@@ -374,10 +347,7 @@ def test_p1_what_others_wrote_about_a_person_becomes_a_task(town: Town) -> None:
     # The texts are known no more, but what was found then is looked at again.
     again = "\n".join(town.erase("customer", "302").tasks)
     assert "raw_shop.reviews: 2 rows (key 302 | 304)" in again
-    town.tell(
-        "update shop.reviews set body = '-' where id in (302, 304); "
-        "update shop.notes set body = 'null'"
-    )
+    town.tell("update shop.reviews set body = '-' where id in (302, 304); update shop.notes set body = 'null'")
     town.project.haven("load")
     town.ask("drop materialized view analytics.seen; drop table analytics.private")
     tasks = town.erase("customer", "302").tasks
@@ -394,8 +364,7 @@ def test_p8_the_planner_forgets_the_person_as_well(town: Town) -> None:
     town.ask("create statistics raw_shop.both_names (mcv) on name, email from raw_shop.customers")
     town.ask("analyze raw_shop.customers")
     remembered = (
-        "select count(*) from pg_stats "
-        "where most_common_vals::text ~ 'stat7@' or histogram_bounds::text ~ 'stat7@'"
+        "select count(*) from pg_stats where most_common_vals::text ~ 'stat7@' or histogram_bounds::text ~ 'stat7@'"
     )
     extended = "select count(*) from pg_statistic_ext_data where stxdmcv::text ~ '7374617437'"
     ((before,),) = town.ask(remembered)
@@ -423,13 +392,9 @@ def test_p9_a_call_that_was_killed_is_finished_by_the_next(town: Town) -> None:
     done = town.project.haven("erase", "customer", "501")
     assert "files in target and logs removed" in done.out
     assert "other checkouts" in done.out and "WAL" in done.out and "nothing" not in done.out
-    left = [
-        path for name in ("target", "logs") for path in (folder / name).rglob("*") if path.is_file()
-    ]
+    left = [path for name in ("target", "logs") for path in (folder / name).rglob("*") if path.is_file()]
     assert not any("killed@" in path.read_text(errors="ignore") for path in left)
-    assert town.ask("select count(*) from pg_stats where histogram_bounds::text ~ 'killed@'") == [
-        (0,)
-    ]
+    assert town.ask("select count(*) from pg_stats where histogram_bounds::text ~ 'killed@'") == [(0,)]
 
 
 def test_p5_code_of_a_tables_owner_never_runs_with_the_operators_rights(town: Town) -> None:
@@ -452,66 +417,37 @@ def test_p5_code_of_a_tables_owner_never_runs_with_the_operators_rights(town: To
     login = replace(town.project.warehouse, user="hostile", password="x")
     with closing(connect(login)) as session:
         rows(session, "create schema hostile create table seen (who text)")
-        rows(
-            session,
-            attack.format(
-                schema="hostile", name="trigger", returns="trigger", volatility="", value="new"
-            ),
-        )
+        rows(session, attack.format(schema="hostile", name="trigger", returns="trigger", volatility="", value="new"))
         rows(session, "create function hostile.attack_index(value text) returns text language plpgsql immutable as $$ "
              "begin perform hostile.note(); return value; end $$")  # fmt: skip
-        rows(
-            session,
-            attack.format(schema="hostile", name="any", returns="text", volatility="", value="'x'"),
-        )
-        rows(session, "create function hostile.note() returns void language sql as "
-             "'select hostile.attack_any()'")  # fmt: skip
+        rows(session, attack.format(schema="hostile", name="any", returns="text", volatility="", value="'x'"))
+        rows(session, "create function hostile.note() returns void language sql as 'select hostile.attack_any()'")
         names = ("triggered", "deferred", "ruled", "indexed", "checked", "viewed", "typed")
         rows(session, "create type hostile.evil as (value text)")
         rows(session, "create function hostile.cast_evil(hostile.evil) returns text language sql as "
              "'select hostile.attack_any()'")  # fmt: skip
-        rows(
-            session,
-            "create cast (hostile.evil as text) with function hostile.cast_evil(hostile.evil) as implicit",
-        )
+        rows(session, "create cast (hostile.evil as text) with function hostile.cast_evil(hostile.evil) as implicit")
         for name in names:
             rows(session, f"create table hostile.{name} (id bigint, name text, email text)")
-            rows(
-                session,
-                f"insert into hostile.{name} values (41, 'Person Number41', 'person41@mail.example')",
-            )
+            rows(session, f"insert into hostile.{name} values (41, 'Person Number41', 'person41@mail.example')")
         rows(
             session,
             "create trigger a after update on hostile.triggered for each row execute function hostile.attack_trigger()",
         )
         rows(session, "create constraint trigger a after update on hostile.deferred deferrable initially deferred "
              "for each row execute function hostile.attack_trigger()")  # fmt: skip
-        rows(
-            session,
-            "create rule a as on update to hostile.ruled do also select hostile.attack_any()",
-        )
+        rows(session, "create rule a as on update to hostile.ruled do also select hostile.attack_any()")
         rows(session, "create index on hostile.indexed (hostile.attack_index(name))")
-        rows(
-            session,
-            "alter table hostile.checked add check (hostile.attack_index(name) is not null)",
-        )
-        rows(
-            session,
-            "alter table hostile.typed add evil hostile.evil default row('person41@mail.example')",
-        )
-        rows(
-            session,
-            "alter table hostile.viewed enable row level security, force row level security",
-        )
+        rows(session, "alter table hostile.checked add check (hostile.attack_index(name) is not null)")
+        rows(session, "alter table hostile.typed add evil hostile.evil default row('person41@mail.example')")
+        rows(session, "alter table hostile.viewed enable row level security, force row level security")
         rows(session, "create policy a on hostile.viewed using (hostile.attack_any() = 'x')")
         rows(session, "truncate hostile.seen")
     template = next(node for node in town.nodes if node["name"] == "dim_customers")
     made = [{**template, "id": f"model.town.{n}", "schema": "hostile", "name": n} for n in names]
     hostile = replace(town, nodes=[*town.nodes, *made])
     # The loader's own tables are somebody's, too.
-    town.ask(
-        "grant usage on schema ops to hostile; grant select on all tables in schema ops to hostile"
-    )
+    town.ask("grant usage on schema ops to hostile; grant select on all tables in schema ops to hostile")
     town.ask("alter table ops.erasures owner to hostile")
     with closing(connect(login)) as session:
         rows(
@@ -533,23 +469,15 @@ def test_p5_code_of_a_tables_owner_never_runs_with_the_operators_rights(town: To
 def test_dbt_and_the_loader_agree_on_who_is_where_and_what_is_personal(town: Town) -> None:
     """The macro person_nodes says of every node what person_of says; both read meta and the same list of names."""
     nodes = {**town.manifest["sources"], **town.manifest["nodes"]}
-    said = {
-        node["id"]: (node["person"], node["key"], tuple(node["columns"]))
-        for node in town.nodes
-        if node["person"]
-    }
-    assert said == {
-        name: found for name, node in nodes.items() if (found := person_of(node["columns"]))
-    }
+    said = {node["id"]: (node["person"], node["key"], tuple(node["columns"])) for node in town.nodes if node["person"]}
+    assert said == {name: found for name, node in nodes.items() if (found := person_of(node["columns"]))}
     assert len(said) == len(KINDS) + 2
     assert {node["id"]: node["parents"] for node in town.nodes} == {
         name: node.get("depends_on", {}).get("nodes", []) for name, node in nodes.items()
     }
 
 
-def test_the_key_reaches_no_log_no_artifact_and_no_statement(
-    town: Town, cluster_home: Path
-) -> None:
+def test_the_key_reaches_no_log_no_artifact_and_no_statement(town: Town, cluster_home: Path) -> None:
     """Every statement logged, dbt at its most talkative, a call that waits, one that fails, and one that is done."""
     project, key = town.project, "Zoë O'Quokka <zoe@quokka.example>"
     signs = ("quokka", "Quokka", "Zo\u00eb", "Zo\\u00eb", key.encode().hex())

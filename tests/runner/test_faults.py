@@ -115,10 +115,7 @@ class Shop:
         return f"run-{self.runs}"
 
     def load(
-        self,
-        *specs: TableSpec,
-        on_bytes: Callable[[str], object] = lambda table: None,
-        **request: Any,
+        self, *specs: TableSpec, on_bytes: Callable[[str], object] = lambda table: None, **request: Any
     ) -> dict[str, TableOutcome]:
         """Load `specs`; `on_bytes` is called in the worker, with the table, whenever bytes of it have passed."""
         self.runs += 1
@@ -137,12 +134,7 @@ class Shop:
             on_retry=listener.on_retry,
         ) as record:
             outcomes = load_tables(
-                Contract(specs, ()),
-                self.source,
-                self.warehouse,
-                wishes,
-                run=record,
-                listener=listener,
+                Contract(specs, ()), self.source, self.warehouse, wishes, run=record, listener=listener
             )
             record.is_ok = all(outcome.error is None for outcome in outcomes)
         return {outcome.table.split(".")[1]: outcome for outcome in outcomes}
@@ -184,13 +176,9 @@ def shop(servers: Servers) -> Iterator[Shop]:
         ("item", 5000, 3000, "primary key"),
         ("bag", 50, 90, ""),
     ):
+        made.ask("source", f"create table {name} (id bigint {key}, body text, updated_at timestamptz default now())")
         made.ask(
-            "source",
-            f"create table {name} (id bigint {key}, body text, updated_at timestamptz default now())",
-        )
-        made.ask(
-            "source",
-            f"insert into {name} select n, repeat('x', {width}) || n from generate_series(1, {count}) as n",
+            "source", f"insert into {name} select n, repeat('x', {width}) || n from generate_series(1, {count}) as n"
         )
     yield made
     servers.start()
@@ -229,11 +217,7 @@ def test_a_tables_lock_ends_with_its_load(shop: Shop) -> None:
     """Its owner may change it while others are read, and the locks of thousands are never held at once."""
     held: list[list[tuple[Any, ...]]] = []
     query = "select relation::regclass::text from pg_locks where relation in ('big'::regclass, 'item'::regclass)"
-    done = shop.load(
-        full("big"),
-        full("item"),
-        on_bytes=once("item", lambda: held.append(shop.ask("source", query))),
-    )
+    done = shop.load(full("big"), full("item"), on_bytes=once("item", lambda: held.append(shop.ask("source", query))))
     assert [outcome.error for outcome in done.values()] == [None, None]
     assert held == [[("item",)]]
 
@@ -258,21 +242,14 @@ def test_what_no_retry_mends_is_tried_once(shop: Shop) -> None:
 @contextmanager
 def family(shop: Shop) -> Iterator[None]:
     """Keep adding a parent and its two children in one transaction, whatever happens to the server."""
+    shop.ask("source", "create table parent (id bigint primary key, body text, updated_at timestamptz)")
     shop.ask(
-        "source", "create table parent (id bigint primary key, body text, updated_at timestamptz)"
+        "source", "create table child (id bigint primary key, parent_id bigint, body text, updated_at timestamptz)"
     )
-    shop.ask(
-        "source",
-        "create table child (id bigint primary key, parent_id bigint, body text, updated_at timestamptz)",
-    )
-    shop.ask(
-        "source",
-        "insert into parent select n, repeat('p', 500), now() from generate_series(1, 2000) as n",
-    )
+    shop.ask("source", "insert into parent select n, repeat('p', 500), now() from generate_series(1, 2000) as n")
     # As `item` above: still under way when its first bytes have passed, and on disk smaller than its parent.
     shop.ask(
-        "source",
-        "insert into child select n, (n + 1) / 2, repeat('c', 3000), now() from generate_series(1, 4000) as n",
+        "source", "insert into child select n, (n + 1) / 2, repeat('c', 3000), now() from generate_series(1, 4000) as n"
     )
     stop = threading.Event()
 
@@ -313,31 +290,20 @@ def test_a_source_that_restarts_in_mid_load_is_read_as_of_one_later_moment(
     with family(shop):
         # The parents are loaded before the fault, their children after it: two snapshots would not agree.
         try:
-            done = shop.load(
-                incremental("parent"), incremental("child"), on_bytes=once("child", fail)
-            )
+            done = shop.load(incremental("parent"), incremental("child"), on_bytes=once("child", fail))
         finally:
             starting.join()
-    assert {name: outcome.error for name, outcome in done.items()} == {
-        "parent": None,
-        "child": None,
-    }
+    assert {name: outcome.error for name, outcome in done.items()} == {"parent": None, "child": None}
     assert shop.retried
     assert shop.run_status() == "ok"
-    assert [load[:2] for load in shop.loads()] == [
-        ("parent", "ok"),
-        ("parent", "ok"),
-        ("child", "ok"),
-    ]
+    assert [load[:2] for load in shop.loads()] == [("parent", "ok"), ("parent", "ok"), ("child", "ok")]
     unequal = shop.ask(
         "warehouse",
         "select count(*) from raw.parent full join raw.child on parent.id = child.parent_id "
         "where parent.id is null or child.id is null",
     )
     assert unequal == [(0,)]
-    counted = shop.ask(
-        "warehouse", "select (select count(*) from raw.parent), count(*) from raw.child"
-    )
+    counted = shop.ask("warehouse", "select (select count(*) from raw.parent), count(*) from raw.child")
     parents, children = counted[0]
     assert children == 2 * parents
     assert parents > 2000
@@ -345,9 +311,7 @@ def test_a_source_that_restarts_in_mid_load_is_read_as_of_one_later_moment(
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGQUIT], ids=["fast", "immediate"])
-def test_a_warehouse_that_restarts_in_mid_load_loses_nothing(
-    shop: Shop, servers: Servers, how: signal.Signals
-) -> None:
+def test_a_warehouse_that_restarts_in_mid_load_loses_nothing(shop: Shop, servers: Servers, how: signal.Signals) -> None:
     held: list[str] = []
     fail = once("item", lambda: servers.restart("warehouse", how))
 
@@ -380,19 +344,12 @@ def test_a_run_that_lost_its_place_commits_nothing_more(shop: Shop, servers: Ser
     try:
         with suppress(LockedError):
             done = shop.load(full("big"), full("item"), full("bag"), on_bytes=once("item", fail))
-            assert {name: o.exit_code for name, o in done.items()} == {
-                "big": 0,
-                "item": 75,
-                "bag": 75,
-            }
+            assert {name: o.exit_code for name, o in done.items()} == {"big": 0, "item": 75, "bag": 75}
             assert "is being loaded by haven load other" in (done["item"].error or "")
     finally:
         other.__exit__(None, None, None)
     assert shop.run_status() == "failed"
-    assert (
-        shop.ask("warehouse", "select relname::text from pg_class where relname in ('item', 'bag')")
-        == []
-    )
+    assert shop.ask("warehouse", "select relname::text from pg_class where relname in ('item', 'bag')") == []
     shop.check_equal("big")
     shop.load(full("big"), full("item"), full("bag"))
     shop.check_equal("big", "item", "bag")
@@ -564,9 +521,7 @@ def cut_commit(proxy: Proxy, how: str) -> None:
 
 
 @pytest.mark.parametrize("how", ["before", "after"])
-def test_a_commit_whose_answer_is_lost_doubles_nothing(
-    proxied: tuple[Shop, Proxy], how: str
-) -> None:
+def test_a_commit_whose_answer_is_lost_doubles_nothing(proxied: tuple[Shop, Proxy], how: str) -> None:
     shop, proxy = proxied
     for number in (1, 2):
         shop.ask("source", "insert into bag values (0, %s), (0, 'same'), (0, 'same')", str(number))
@@ -578,9 +533,7 @@ def test_a_commit_whose_answer_is_lost_doubles_nothing(
         shop.check_equal("bag")
 
 
-def test_a_commit_under_way_when_the_connection_breaks_is_waited_for(
-    proxied: tuple[Shop, Proxy],
-) -> None:
+def test_a_commit_under_way_when_the_connection_breaks_is_waited_for(proxied: tuple[Shop, Proxy]) -> None:
     """The old backend, still at its commit, would otherwise lock the rows the next try wants, or double them."""
     shop, proxy = proxied
     shop.load(full("bag"))
@@ -648,22 +601,10 @@ def test_a_source_out_of_reach_is_left_alone_for_a_while(shop: Shop) -> None:
 
 def test_a_snapshot_lost_without_retries_leaves_no_table_out(shop: Shop, servers: Servers) -> None:
     done = shop.load(
-        full("big"),
-        full("item"),
-        full("bag"),
-        on_bytes=once("item", lambda: servers.restart("source")),
-        retries=0,
+        full("big"), full("item"), full("bag"), on_bytes=once("item", lambda: servers.restart("source")), retries=0
     )
-    assert {name: outcome.exit_code for name, outcome in done.items()} == {
-        "big": 0,
-        "item": 3,
-        "bag": 3,
-    }
-    assert sorted(load[:2] for load in shop.loads()) == [
-        ("bag", "failed"),
-        ("big", "ok"),
-        ("item", "failed"),
-    ]
+    assert {name: outcome.exit_code for name, outcome in done.items()} == {"big": 0, "item": 3, "bag": 3}
+    assert sorted(load[:2] for load in shop.loads()) == [("bag", "failed"), ("big", "ok"), ("item", "failed")]
 
 
 # Limits
@@ -699,16 +640,9 @@ def small_disk(shop: Shop) -> Iterator[Path]:
 
 
 def test_a_full_disk_fails_the_table_that_did_not_fit(shop: Shop, small_disk: Path) -> None:
-    shop.ask(
-        "source",
-        "insert into big select n, repeat('y', 900) from generate_series(20001, 40000) as n",
-    )
+    shop.ask("source", "insert into big select n, repeat('y', 900) from generate_series(20001, 40000) as n")
     done = shop.load(full("big"), full("item"), full("bag"))
-    assert {name: outcome.exit_code for name, outcome in done.items()} == {
-        "big": 1,
-        "item": 0,
-        "bag": 0,
-    }
+    assert {name: outcome.exit_code for name, outcome in done.items()} == {"big": 1, "item": 0, "bag": 0}
     assert "No space left on device" in (done["big"].error or "")
     assert "the disk is full; nothing of the table was kept" in (done["big"].error or "")
     assert done["big"].tries == 1
@@ -728,27 +662,21 @@ def test_a_locked_table_fails_alone(shop: Shop, side: Side) -> None:
         cursor.execute(f"lock table {'item' if side == 'source' else 'raw.item'}")
         done = shop.load(full("item"), full("bag"), lock_timeout_s=0.5)
     assert done["item"].exit_code == 1
-    assert "another session held the table for longer than HAVEN_LOCK_TIMEOUT" in (
-        done["item"].error or ""
-    )
+    assert "another session held the table for longer than HAVEN_LOCK_TIMEOUT" in (done["item"].error or "")
     assert done["bag"].rows_inserted == 1
     shop.load(full("item"))
     shop.check_equal("item", "bag")
 
 
 def test_a_table_that_takes_too_long_fails_alone_and_nothing_of_it_is_kept(shop: Shop) -> None:
-    shop.ask(
-        "source", "create view late as select id, body from item, pg_sleep(0.005) where id > 0"
-    )
+    shop.ask("source", "create view late as select id, body from item, pg_sleep(0.005) where id > 0")
     shop.ask(
         "source",
         "create view endless as select generate_series(1, 1000000000) as id, "
         "repeat('x', 10000) || pg_sleep(0.002)::text as body",
     )
     started = time.monotonic()
-    done = shop.load(
-        full("endless", timeout="1 second"), full("bag"), full("item", timeout="1 hour")
-    )
+    done = shop.load(full("endless", timeout="1 second"), full("bag"), full("item", timeout="1 hour"))
     assert time.monotonic() - started < 5
     assert done["endless"].error == (
         "shop.endless took longer than its timeout of 1 s and was stopped; nothing of it was kept. "
@@ -822,13 +750,7 @@ def project(shop: Shop, parsed: Path) -> Project:
 @contextmanager
 def started(project: Project, *args: str, **env: str) -> Iterator[subprocess.Popen[str]]:
     """Run `haven` beside the test; it is killed if the test leaves it running."""
-    values = (
-        clean_environment()
-        | project.source.as_env()
-        | project.warehouse.as_env()
-        | measured()
-        | env
-    )
+    values = clean_environment() | project.source.as_env() | project.warehouse.as_env() | measured() | env
     process = subprocess.Popen(
         [sys.executable, "-m", "runner.cli", *args],
         cwd=project.path, env=values, text=True, stdin=subprocess.DEVNULL,
@@ -871,9 +793,7 @@ def is_alive(process: psutil.Process) -> bool:
     [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)],
     ids=["ctrl-c", "sigterm", "closed terminal"],
 )
-def test_a_stopped_run_leaves_nothing_behind(
-    shop: Shop, project: Project, number: signal.Signals, code: int
-) -> None:
+def test_a_stopped_run_leaves_nothing_behind(shop: Shop, project: Project, number: signal.Signals, code: int) -> None:
     with started(project, "--log-json", "load", "endless", "item") as process:
         wait_for(lambda: any(row[1].endswith("shop.endless") for row in sessions(shop)))
         time.sleep(0.3)
@@ -897,9 +817,7 @@ def test_a_stopped_run_leaves_nothing_behind(
     assert {line["run_id"] for line in lines} == {run_id}
     assert lines[-1]["message"] == STOPPED
     wait_for(lambda: not sessions(shop), within_s=2)
-    runs = (
-        "select run_id, status, finished_at is not null from ops.runs order by started_at limit 1"
-    )
+    runs = "select run_id, status, finished_at is not null from ops.runs order by started_at limit 1"
     assert shop.ask("warehouse", runs) == [(run_id, "failed", True)]
     assert shop.ask("warehouse", "select to_regclass('raw.endless') is null") == [(True,)]
     project.haven("load", "item", "bag")
@@ -913,23 +831,17 @@ def slow_model(parsed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(parsed, folder)
     sources = SOURCES[: SOURCES.index("      - name: bag")]
     (folder / "models" / "sources.yml").write_text(sources)
-    (folder / "models" / "slow.sql").write_text(
-        "{{ config(materialized='table') }} select 1 as id from pg_sleep(100)"
-    )
+    (folder / "models" / "slow.sql").write_text("{{ config(materialized='table') }} select 1 as id from pg_sleep(100)")
     return folder
 
 
 @pytest.mark.usefixtures("cold_dbt")
-@pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGKILL, -9)], ids=["sigterm", "sigkill"]
-)
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGKILL, -9)], ids=["sigterm", "sigkill"])
 def test_k2_ending_a_run_ends_dbt_and_its_query(
     shop: Shop, slow_model: Path, number: signal.Signals, code: int
 ) -> None:
     project = Project(slow_model, shop.source, shop.warehouse)
-    asleep = (
-        "select pid from pg_stat_activity where query ~ 'pg_sleep.100' and pid <> pg_backend_pid()"
-    )
+    asleep = "select pid from pg_stat_activity where query ~ 'pg_sleep.100' and pid <> pg_backend_pid()"
     with started(project, "run", "--no-reports") as process:
         wait_for(lambda: process.poll() is not None or shop.ask("warehouse", asleep), within_s=240)
         assert process.poll() is None, process.communicate()
@@ -1021,7 +933,4 @@ def test_a_source_that_is_down_is_said_in_one_line(shop: Shop, project: Project)
     (line,) = done.err.splitlines()
     assert "3 runs in a row, the next try is in" in line
     assert "--retry-now" in line
-    assert (
-        "trying again"
-        in nobody.haven("load", "item", "--retry-now", expect=3, HAVEN_RETRIES="1").err
-    )
+    assert "trying again" in nobody.haven("load", "item", "--retry-now", expect=3, HAVEN_RETRIES="1").err

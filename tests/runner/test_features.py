@@ -31,16 +31,11 @@ LOAD_ID = 1000
 def store(tmp_path_factory: pytest.TempPathFactory, module_databases: Databases) -> Project:
     """A small warehouse with the feature store built, and nothing that it does not need."""
     folder = copy_project(tmp_path_factory.mktemp("features") / "haven copy")
-    project = Project(
-        folder, module_databases.create("source"), module_databases.create("warehouse")
-    )
+    project = Project(folder, module_databases.create("source"), module_databases.create("warehouse"))
     project.haven("deps", "--offline")
     project.haven("demo", "init", "--scale", "0.02")
     project.haven("load")
-    project.dbt(
-        "build", "--select", "+path:models/marts/ml",
-        "--exclude-resource-type", "test", "unit_test",
-    )  # fmt: skip
+    project.dbt("build", "--select", "+path:models/marts/ml", "--exclude-resource-type", "test", "unit_test")
     return project
 
 
@@ -64,9 +59,7 @@ def refreshed(project: Project) -> dict[str, list[Any]]:
     )  # fmt: skip
     found = {name: table(project, name, schema=schema_of(name, "refreshed_")) for name in MODELS}
     with closing(connect(project.warehouse)) as session:
-        rows(
-            session, "drop schema refreshed_ml cascade; drop schema refreshed_intermediate cascade"
-        )
+        rows(session, "drop schema refreshed_ml cascade; drop schema refreshed_intermediate cascade")
     return found
 
 
@@ -94,9 +87,7 @@ def run_models(project: Project, *, history: bool = False) -> None:
         *MODELS,
         "feature_catalogue",
     ]
-    project.dbt(
-        "build", "--select", *selected, "--exclude-resource-type", "test", "unit_test"
-    )  # fmt: skip
+    project.dbt("build", "--select", *selected, "--exclude-resource-type", "test", "unit_test")
 
 
 def test_a_late_row_and_a_correction_reach_the_dates_they_belong_to(store: Project) -> None:
@@ -124,7 +115,7 @@ def test_a_late_row_and_a_correction_reach_the_dates_they_belong_to(store: Proje
         "insert into raw.orders select -order_id, customer_id, order_status, currency_code, shipping_amount, "
         "discount_amount, shipping_address, ordered_at, '2026-08-01', '2026-08-01', now(), "
         f"{LOAD_ID}, null from raw.orders where order_id = {order}",
-    )  # fmt: skip
+    )
     run_models(store)
     found = counts_per_date(store)
     assert set(found) - set(before) == {date(2026, 7, 1), date(2026, 8, 1)}
@@ -132,8 +123,7 @@ def test_a_late_row_and_a_correction_reach_the_dates_they_belong_to(store: Proje
     assert warehouse_rows(store, changed.format(customer)) != ordered[customer]
     assert not warehouse_rows(
         store,
-        f"select 1 from intermediate.int_features__order_lines where customer_id = {customer} "
-        f"and order_id = {order}",
+        f"select 1 from intermediate.int_features__order_lines where customer_id = {customer} and order_id = {order}",
     )
 
 
@@ -167,7 +157,7 @@ FUTURE = (
     "updated_at = '2026-07-01', _load_id = {load}, _loaded_at = now() where customer_id % 2 = 0",
     "update raw.products set price = price + 1000, listing_status = 'withdrawn', "
     "updated_at = '2026-07-01', _load_id = {load}, _loaded_at = now() where product_id % 2 = 0",
-)  # fmt: skip
+)
 
 
 def test_the_future_changes_no_feature(store: Project) -> None:
@@ -202,7 +192,7 @@ def test_a_view_that_moves_against_the_promise_is_found(store: Project) -> None:
         "join ml.product_features p on p.product_id = a.product_id and p.as_of_date = '2026-03-01' "
         "where a.viewed_at between '2026-02-01' and '2026-02-20' and a._deleted_at is null "
         "order by a.view_id, b.view_id limit 1)",
-    )  # fmt: skip
+    )
     store.dbt("run", *models)
     done = store.dbt("test", "--select", "feature_views_match_listing_views", expect=1)
     assert re.search(r"Got [1-9]\d* results?, configured to fail", done.out)
@@ -232,8 +222,7 @@ def test_the_catalogue_says_what_the_tables_hold(store: Project) -> None:
     keys = {(n, c) for n, c in zip(FEATURES, ("customer_id", "product_id"), strict=True)}
     assert set(missing) == keys | {(name, "as_of_date") for name in FEATURES}
     ((owner, freshness, newest),) = warehouse_rows(
-        store,
-        "select distinct owner_email, freshness <> '', latest_as_of_date from ml.feature_catalogue",
+        store, "select distinct owner_email, freshness <> '', latest_as_of_date from ml.feature_catalogue"
     )
     assert (owner, freshness) == ("machine-learning@clutterhaven.example", True)
     assert newest == max(counts_per_date(store))
@@ -241,9 +230,8 @@ def test_the_catalogue_says_what_the_tables_hold(store: Project) -> None:
 
 def test_export_holds_every_value_exactly(store: Project, tmp_path: Path) -> None:
     done = store.haven(
-        "features", "export", "--since", "2026-02-01", "--until", "2026-04-01", "--json",
-        "--output", str(tmp_path),
-    )  # fmt: skip
+        "features", "export", "--since", "2026-02-01", "--until", "2026-04-01", "--json", "--output", str(tmp_path)
+    )
     files = {entry["model"]: entry for entry in done.json["files"]}
     assert set(files) == {*FEATURES, "churn_labels", "churn_training_set"}
     for name, entry in files.items():
@@ -274,9 +262,7 @@ def test_export_holds_every_value_exactly(store: Project, tmp_path: Path) -> Non
         (["--as-of", "2026-03-02"], 1, "has no row with as_of_date from 2026-03-02"),
     ],
 )
-def test_export_says_in_one_line_what_is_wrong(
-    store: Project, options: list[str], code: int, said: str
-) -> None:
+def test_export_says_in_one_line_what_is_wrong(store: Project, options: list[str], code: int, said: str) -> None:
     done = store.haven("features", "export", *options, expect=code)
     (line,) = [line for line in done.err.splitlines() if line.startswith("error:")]
     assert said in line

@@ -16,12 +16,7 @@ def test_random_histories_end_like_a_full_refresh_and_find_a_broken_mark() -> No
         [sys.executable, "-m", "histories"],
         cwd=ROOT,
         env=clean_environment()
-        | {
-            "PYTHONPATH": str(Path(__file__).parent),
-            "HISTORIES": "20",
-            "SEED": "4",
-            "MUTANTS": "1",
-        },
+        | {"PYTHONPATH": str(Path(__file__).parent), "HISTORIES": "20", "SEED": "4", "MUTANTS": "1"},
         capture_output=True,
         text=True,
         timeout=600,
@@ -29,6 +24,4 @@ def test_random_histories_end_like_a_full_refresh_and_find_a_broken_mark() -> No
     )
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
     assert "20 random histories (3 builds each) end like a full refresh" in done.stdout
-    assert re.search(
-        r"broken \(the mark runs twenty loads ahead\): found within \d+ histories", done.stdout
-    )
+    assert re.search(r"broken \(the mark runs twenty loads ahead\): found within \d+ histories", done.stdout)

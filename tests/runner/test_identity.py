@@ -32,9 +32,7 @@ EARLY = "2000-01-01 00:00+00"
 def shop(databases: Databases) -> Iterator[Shop]:
     """A shop with forty rows in a table, a partitioned one and a view; the table is loaded once."""
     for shop in open_shop(databases.create("source"), databases.create("warehouse")):
-        shop.execute(
-            "create table item (id integer primary key, a integer, b integer, updated_at timestamptz)"
-        )
+        shop.execute("create table item (id integer primary key, a integer, b integer, updated_at timestamptz)")
         shop.execute(
             "insert into item select n, n, -n, '2026-01-01 00:00+00'::timestamptz "
             "+ n * interval '1 minute' from generate_series(1, 40) as n"
@@ -48,9 +46,7 @@ def same(shop: Shop, columns: str = COLUMNS) -> bool:
     return shop.live(columns) == shop.truth(columns)
 
 
-def test_l10_columns_that_swapped_their_names_are_compared_whole(
-    shop: Shop, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_l10_columns_that_swapped_their_names_are_compared_whole(shop: Shop, caplog: pytest.LogCaptureFixture) -> None:
     assert shop.load_one().mode == "incremental"
     for change in ("a to x", "b to a", "x to b"):
         shop.execute(f"alter table item rename column {change}")
@@ -69,10 +65,7 @@ def test_l10_a_chain_of_renames_is_compared_whole(shop: Shop) -> None:
     shop.execute("alter table item rename column b to a")
     shop.load_one()
     assert same(shop, "id, a, x")
-    assert changes(shop) == [
-        ("x", "added", None, "integer"),
-        ("b", "dropped", "integer", None),
-    ]
+    assert changes(shop) == [("x", "added", None, "integer"), ("b", "dropped", "integer", None)]
 
 
 def test_l10_a_renamed_column_is_renamed_in_raw_and_views_go_on(shop: Shop) -> None:
@@ -131,10 +124,8 @@ def test_l14_a_renamed_key_takes_raws_key_along(shop: Shop) -> None:
         ("alter table item alter column a type bigint using a * 3", "was rewritten"),
         ("alter table item set unlogged", "was rewritten"),
     ],
-)  # fmt: skip
-def test_l11_what_no_watermark_tells_of_is_compared_whole(
-    shop: Shop, change: str, reason: str
-) -> None:
+)
+def test_l11_what_no_watermark_tells_of_is_compared_whole(shop: Shop, change: str, reason: str) -> None:
     shop.execute(change)
     outcome = shop.load_one()
     assert outcome.mode == "full"
@@ -173,7 +164,7 @@ def test_what_values_are_made_from_belongs_to_the_table(shop: Shop) -> None:
         ("alter type mood rename value 'sad' to 'unhappy'", "domained, many, point, points, single, span"),
         ("alter type pt add attribute c integer", "point, points"),
         ("alter type pt rename attribute c to d", None),
-    ]  # fmt: skip
+    ]
     if is_virtual:
         changes.append(("alter table made alter column v set expression as (a * 3)", "v"))
     for change, columns in changes:
@@ -215,9 +206,7 @@ def test_l11_partitions_children_views_and_materialized_views_are_known_too(shop
     assert {o.table: o.mode for o in shop.load(*specs) if o.mode != "incremental"} == {}
     assert {s.name for s in specs if look(shop, s).status != "ok"} == set()
     shop.execute("alter table part attach partition loose for values from (100) to (200)")
-    shop.execute(
-        f"create table other () inherits (parent); insert into other values (99, 1, '{EARLY}')"
-    )
+    shop.execute(f"create table other () inherits (parent); insert into other values (99, 1, '{EARLY}')")
     shop.execute("refresh materialized view kept")
     assert {o.mode for o in shop.load(*specs)} == {"full"}
     shop.execute("create or replace view seen as select id, a + 1 as a, updated_at from part")
@@ -233,9 +222,7 @@ def test_l11_partitions_children_views_and_materialized_views_are_known_too(shop
     shop.execute("alter table child add column c integer; update child set c = a")
     shop.execute("alter table parent add column c integer")
     outcomes = shop.load(*specs[:2])
-    assert {o.note for o in outcomes} == {
-        "older rows have values in the new column c: comparing every row"
-    }
+    assert {o.note for o in outcomes} == {"older rows have values in the new column c: comparing every row"}
     assert {s.name for s in specs[:2] if look(shop, s).status != "ok"} == set()
 
 
@@ -254,9 +241,7 @@ NAMED = replace(SPEC, name="odd", raw_table="odd", source_table="odd", primary_k
 FULL_NAMED = replace(NAMED, strategy="full", watermark=None)
 
 
-@pytest.mark.parametrize(
-    "spec", [FULL_NAMED, NAMED, replace(NAMED, deletes="ignore")], ids=["full", "sweep", "ignore"]
-)
+@pytest.mark.parametrize("spec", [FULL_NAMED, NAMED, replace(NAMED, deletes="ignore")], ids=["full", "sweep", "ignore"])
 @pytest.mark.parametrize("size", [16 << 20, 0], ids=["copied", "hashed"])
 def test_l19_a_key_that_does_not_hold_stops_the_table_by_name(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, spec: TableSpec, size: int
@@ -293,13 +278,8 @@ def other(shop: Shop, databases: Databases) -> Iterator[Shop]:
     """The shop's warehouse with another source of the same tables, other rows."""
     settings = databases.create("source")
     with closing(connect(settings)) as session:
-        rows(
-            session,
-            "create table item (id integer primary key, a integer, b integer, updated_at timestamptz)",
-        )
-        rows(
-            session, f"insert into item select n, 0, 0, '{EARLY}' from generate_series(1, 38) as n"
-        )
+        rows(session, "create table item (id integer primary key, a integer, b integer, updated_at timestamptz)")
+        rows(session, f"insert into item select n, 0, 0, '{EARLY}' from generate_series(1, 38) as n")
     for found in open_shop(settings, shop.warehouse_settings):
         found.runs = 100  # the two share the warehouse's list of runs
         yield found
@@ -318,17 +298,10 @@ def test_l15_another_source_behind_the_same_raw_stops_the_load(shop: Shop, other
     # A comparison is refused as well: every row would differ.
     with pytest.raises(ConfigError, match="came from database"):
         reconcile_tables(
-            Contract((SPEC,), ()),
-            other.source_settings,
-            other.warehouse_settings,
-            ReconcileRequest(),
-            run_id="look",
+            Contract((SPEC,), ()), other.source_settings, other.warehouse_settings, ReconcileRequest(), run_id="look"
         )
     outcome = other.load_one(accept_source=True)
-    assert (outcome.mode, outcome.note) == (
-        "full",
-        "the source is another database: comparing every row",
-    )
+    assert (outcome.mode, outcome.note) == ("full", "the source is another database: comparing every row")
     assert same(other)
     assert other.load_one().mode == "incremental"
     with pytest.raises(ConfigError):
@@ -356,9 +329,7 @@ def test_l15_a_login_without_any_right_but_select_knows_the_system(shop: Shop) -
         plain.source.close()
         plain.warehouse.close()
         noted = "select system_identifier is not null, database_oid from ops.table_identities"
-        oid = rows(
-            shop.source, "select oid::bigint from pg_database where datname = current_database()"
-        )
+        oid = rows(shop.source, "select oid::bigint from pg_database where datname = current_database()")
         assert rows(shop.warehouse, noted) == [(True, oid[0][0])]
     finally:
         shop.execute(f"drop owned by {name}; drop role {name}")
@@ -373,11 +344,7 @@ AGAIN = "insert into {0} select n, n, n, now() from generate_series(1, 5) as n"
     [
         ("table t as table few", f"truncate t; {AGAIN.format('t')}", True),
         ("table t as table few", "alter table t alter column a type bigint", True),
-        (
-            "table t as table few",
-            "drop table t; create table t as table few; alter table t add primary key (id)",
-            True,
-        ),
+        ("table t as table few", "drop table t; create table t as table few; alter table t add primary key (id)", True),
         (
             "table t as table few; create table spare as table few",
             "begin; alter table t rename to old; alter table spare rename to t; commit",
@@ -385,11 +352,7 @@ AGAIN = "insert into {0} select n, n, n, now() from generate_series(1, 5) as n"
         ),
         ("materialized view t as table few", "refresh materialized view t", True),
         ("view t as table few", f"truncate few; {AGAIN.format('few')}", True),
-        (
-            "view t as table few",
-            "create table lately as table few; create or replace view t as table lately",
-            True,
-        ),
+        ("view t as table few", "create table lately as table few; create or replace view t as table lately", True),
         (
             "table t (like few) partition by range (id); "
             "create table t_1 partition of t for values from (0) to (9); insert into t table few",
@@ -403,11 +366,7 @@ AGAIN = "insert into {0} select n, n, n, now() from generate_series(1, 5) as n"
             "create table t_2 partition of t for values from (9) to (20); create index on t (a)",
             False,
         ),
-        (
-            "table t as table few; create index at on t (a)",
-            "reindex table t; vacuum t; create index on t (id)",
-            False,
-        ),
+        ("table t as table few; create index at on t (a)", "reindex table t; vacuum t; create index on t (id)", False),
         ("view t as table few", "create index on few (a)", False),
     ],
 )
@@ -450,9 +409,7 @@ def test_a_table_that_is_rewritten_while_a_load_runs_fails_and_keeps_its_rows(
         (FULL, "truncate item"),
     ],
 )
-def test_l15_mass_deletes_stop_the_table_until_they_are_allowed(
-    shop: Shop, spec: Any, change: str
-) -> None:
+def test_l15_mass_deletes_stop_the_table_until_they_are_allowed(shop: Shop, spec: Any, change: str) -> None:
     before = shop.live(COLUMNS)
     shop.execute(change)
     gone = 40 if "truncate" in change else 10
@@ -537,9 +494,7 @@ def test_l14_a_key_that_comes_or_grows_is_followed_and_any_other_rebuilt(shop: S
     shop.execute("update bag set a = id + 100, v = id")
     shop.execute("alter table bag drop constraint bag_pkey, add primary key (v)")
     (outcome,) = shop.load(bag)
-    assert "rows of raw.bag share one or have none: run `haven load shop.bag --rebuild`" in str(
-        outcome.error
-    )
+    assert "rows of raw.bag share one or have none: run `haven load shop.bag --rebuild`" in str(outcome.error)
     assert [o.error for o in shop.load(bag, rebuild=True, allow_deletes=True)] == [None]
     assert look(shop, bag).status == "ok"
     key = "select pg_get_constraintdef(oid) from pg_constraint where conrelid = 'raw.bag'::regclass and contype = 'p'"

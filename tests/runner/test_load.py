@@ -47,15 +47,9 @@ class Shop:
         self.runs += 1
         run_id = f"run-{self.runs}"
         contract = Contract(specs or (SPEC,), ())
-        with recorded_run(
-            self.source_settings, self.warehouse_settings, run_id=run_id, command="load"
-        ) as record:
+        with recorded_run(self.source_settings, self.warehouse_settings, run_id=run_id, command="load") as record:
             outcomes = engine.load_tables(
-                contract,
-                self.source_settings,
-                self.warehouse_settings,
-                LoadRequest(**request),
-                run=record,
+                contract, self.source_settings, self.warehouse_settings, LoadRequest(**request), run=record
             )
             record.is_ok = True
         return outcomes
@@ -84,9 +78,7 @@ class Shop:
 
 
 @pytest.fixture(params=["copied", "hashed"])
-def shop(
-    databases: Databases, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> Any:
+def shop(databases: Databases, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Any:
     """An empty shop; loaded as a small table is, whole, and as a big one is, by hashes of its buckets."""
     if request.param == "hashed":
         monkeypatch.setattr(merge, "HASHED_FROM_BYTES", 0)
@@ -110,12 +102,7 @@ def filled(shop: Shop) -> Shop:
 
 def counts(outcome: TableOutcome) -> tuple[int, int, int, int]:
     """Return inserted, updated, unchanged, deleted."""
-    return (
-        outcome.rows_inserted,
-        outcome.rows_updated,
-        outcome.rows_unchanged,
-        outcome.rows_deleted,
-    )
+    return (outcome.rows_inserted, outcome.rows_updated, outcome.rows_unchanged, outcome.rows_deleted)
 
 
 def raw_indexes(shop: Shop) -> list[str]:
@@ -152,8 +139,7 @@ def test_a_raw_table_that_someone_emptied_is_filled_again(filled: Shop) -> None:
     assert counts(outcome) == (len(before), 0, 0, 0)
     assert filled.live() == filled.truth()
     assert rows(
-        filled.warehouse,
-        "select distinct _load_id, _loaded_at <= now(), _deleted_at is null from raw.item",
+        filled.warehouse, "select distinct _load_id, _loaded_at <= now(), _deleted_at is null from raw.item"
     ) == [(outcome.load_id, True, True)]
     assert filled.load_one(full=True).rows_moved == 0
 
@@ -172,10 +158,7 @@ def test_a_deleted_row_becomes_a_tombstone_and_comes_back(filled: Shop) -> None:
     filled.execute("delete from item where id = 4")
     assert filled.load_one().rows_deleted == 1
     assert filled.live() == filled.truth()
-    tombstone = rows(
-        filled.warehouse,
-        "select name, _deleted_at is not null, _load_id from raw.item where id = 4",
-    )
+    tombstone = rows(filled.warehouse, "select name, _deleted_at is not null, _load_id from raw.item where id = 4")
     assert tombstone == [("name 4", True, 2)]
     assert filled.load_one().rows_moved == 0
     # It comes back exactly as it was, so no watermark tells: the key comparison must.
@@ -322,8 +305,7 @@ def test_types_arrive_exactly(shop: Shop) -> None:
         row[0]
         for row in rows(
             shop.source,
-            "select quote_ident(attname) from pg_attribute "
-            "where attrelid = 'item'::regclass and attnum > 0",
+            "select quote_ident(attname) from pg_attribute where attrelid = 'item'::regclass and attnum > 0",
         )
     ]
     columns = ", ".join(f"{name}::text" for name in names)
@@ -352,9 +334,7 @@ def test_types_arrive_exactly(shop: Shop) -> None:
 
 def test_views_partitions_other_schemas_and_column_lists(shop: Shop) -> None:
     shop.execute("create schema other")
-    shop.execute(
-        "create table other.part (id int, k int, secret text, primary key (id, k)) partition by range (k)"
-    )
+    shop.execute("create table other.part (id int, k int, secret text, primary key (id, k)) partition by range (k)")
     shop.execute("create table other.part_1 partition of other.part for values from (0) to (10)")
     shop.execute("insert into other.part values (1, 1, 'x'), (2, 2, 'y')")
     shop.execute("create view other.seen as select id from other.part")
@@ -362,9 +342,7 @@ def test_views_partitions_other_schemas_and_column_lists(shop: Shop) -> None:
         SPEC, name="part", raw_table="part", source_schema="other", source_table="part",
         strategy="full", watermark=None, exclude=("secret",),
     )  # fmt: skip
-    seen = replace(
-        part, name="seen", raw_table="seen", source_table="seen", exclude=(), primary_key=("id",)
-    )
+    seen = replace(part, name="seen", raw_table="seen", source_table="seen", exclude=(), primary_key=("id",))
     outcomes = shop.load(part, seen)
     assert [outcome.error for outcome in outcomes] == [None, None]
     assert rows(shop.warehouse, "select id, k from raw.part order by 1") == [(1, 1), (2, 2)]
@@ -390,8 +368,7 @@ def test_all_tables_of_a_run_show_one_moment_of_the_source(shop: Shop) -> None:
         session.close()
 
     specs = [
-        replace(SPEC, name=n, raw_table=n, source_table=n, strategy="full", watermark=None)
-        for n in ("child", "parent")
+        replace(SPEC, name=n, raw_table=n, source_table=n, strategy="full", watermark=None) for n in ("child", "parent")
     ]
     writer = threading.Thread(target=write)
     writer.start()
@@ -414,9 +391,7 @@ def test_all_tables_of_a_run_show_one_moment_of_the_source(shop: Shop) -> None:
 def test_a_failing_table_keeps_its_old_rows_and_does_not_stop_the_others(filled: Shop) -> None:
     filled.execute("create table other (id int primary key)")
     filled.execute("insert into other values (1)")
-    other = replace(
-        SPEC, name="other", raw_table="other", source_table="other", strategy="full", watermark=None
-    )
+    other = replace(SPEC, name="other", raw_table="other", source_table="other", strategy="full", watermark=None)
     before = filled.live()
     filled.execute("insert into item values (50, 'new', %s)", DAY.format(20))
     rows(filled.warehouse, "alter table raw.item add constraint short check (id < 50)")
@@ -442,9 +417,7 @@ def test_a_source_that_breaks_in_mid_copy_leaves_nothing(shop: Shop) -> None:
         "create function boom(n int) returns int language plpgsql as "
         "$$ begin if n > 5000 then raise 'boom'; end if; return n; end $$"
     )
-    shop.execute(
-        "create view item as select n as id, boom(n) as value from generate_series(1, 9000) as n"
-    )
+    shop.execute("create view item as select n as id, boom(n) as value from generate_series(1, 9000) as n")
     spec = replace(SPEC, strategy="full", watermark=None, primary_key=("id",))
     (outcome,) = shop.load(spec)
     assert outcome.error == "boom"
@@ -455,20 +428,13 @@ def test_a_new_column_is_added_and_a_dropped_one_kept(filled: Shop) -> None:
     filled.execute("alter table item add column colour text")
     filled.execute("update item set colour = 'red', updated_at = %s where id = 1", DAY.format(20))
     filled.load_one()
-    assert rows(filled.warehouse, "select colour from raw.item where id in (1, 2) order by id") == [
-        ("red",),
-        (None,),
-    ]
+    assert rows(filled.warehouse, "select colour from raw.item where id in (1, 2) order by id") == [("red",), (None,)]
     filled.execute("alter table item drop column name")
     filled.execute("insert into item values (30, %s, 'blue')", DAY.format(21))
     filled.load_one()
     filled.load_one()
-    assert rows(filled.warehouse, "select name, colour from raw.item where id = 30") == [
-        (None, "blue")
-    ]
-    changes = rows(
-        filled.warehouse, "select column_name, change from ops.schema_changes order by 1"
-    )
+    assert rows(filled.warehouse, "select name, colour from raw.item where id = 30") == [(None, "blue")]
+    changes = rows(filled.warehouse, "select column_name, change from ops.schema_changes order by 1")
     assert changes == [("colour", "added"), ("name", "dropped")]
 
 
@@ -484,11 +450,7 @@ def test_a_changed_type_fails_that_table_and_says_what_to_do(filled: Shop) -> No
     ("change", "code", "message"),
     [
         ({"source_table": "gone"}, 1, "the source has no table public.gone"),
-        (
-            {"watermark": "changed_on"},
-            2,
-            "watermark names column 'changed_on', which public.item does not have",
-        ),
+        ({"watermark": "changed_on"}, 2, "watermark names column 'changed_on', which public.item does not have"),
         ({"watermark": "name"}, 2, "must be a timestamp, a date or a number"),
         ({"lookback": "a while"}, 2, "lookback is 'a while', which is no interval"),
         ({"primary_key": ("nope",)}, 2, "primary_key names column 'nope'"),
@@ -526,16 +488,12 @@ def test_views_on_raw_survive_a_full_reload(filled: Shop) -> None:
     rows(filled.warehouse, "create view seen as select id from raw.item")
     filled.execute("delete from item where id > 5")
     filled.load_one(full=True)
-    assert rows(filled.warehouse, "select count(*) from raw.item where _deleted_at is null") == [
-        (5,)
-    ]
+    assert rows(filled.warehouse, "select count(*) from raw.item where _deleted_at is null") == [(5,)]
     assert rows(filled.warehouse, "select count(*) from seen") == [(10,)]
 
 
 @pytest.mark.parametrize("request_", [{"full": True}, {"since": "2026-01-01"}])
-def test_analysts_read_whole_states_while_a_load_runs(
-    filled: Shop, request_: dict[str, Any]
-) -> None:
+def test_analysts_read_whole_states_while_a_load_runs(filled: Shop, request_: dict[str, Any]) -> None:
     """Readers never wait and never see half a load: all names are of one generation."""
     seen: list[tuple[Any, ...]] = []
     errors: list[Exception] = []
@@ -546,9 +504,7 @@ def test_analysts_read_whole_states_while_a_load_runs(
             rows(session, "set statement_timeout = '2s'")
             while not over.is_set():
                 try:
-                    seen.extend(
-                        rows(session, "select count(*), count(distinct name) from raw.item")
-                    )
+                    seen.extend(rows(session, "select count(*), count(distinct name) from raw.item"))
                 except psycopg2.Error as error:
                     errors.append(error)
 

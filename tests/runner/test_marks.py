@@ -46,9 +46,7 @@ class Source(Shop):
 
     def waiting(self) -> int:
         """Return how many candidates the table has."""
-        ((count,),) = rows(
-            self.warehouse, "select jsonb_array_length(candidates) from ops.watermarks"
-        )
+        ((count,),) = rows(self.warehouse, "select jsonb_array_length(candidates) from ops.watermarks")
         return int(count)
 
 
@@ -98,9 +96,7 @@ def test_two_copies_of_a_table_keep_marks_and_changes_of_their_own(shop: Source)
     table(shop, values="now() - interval '3 days'")
     ours, theirs = COPIES
     shop.load_one(ours)
-    shop.execute(
-        "insert into item select n, 'b', now() - n * interval '1 hour' from generate_series(6, 9) n"
-    )
+    shop.execute("insert into item select n, 'b', now() - n * interval '1 hour' from generate_series(6, 9) n")
     shop.load_one(theirs)
     assert shop.load_one(ours).rows_inserted == 4
     # A column that one of them has noted as gone is news to the other.
@@ -108,10 +104,7 @@ def test_two_copies_of_a_table_keep_marks_and_changes_of_their_own(shop: Source)
     for spec in COPIES:
         shop.load_one(spec)
     noted = "select raw_schema, column_name, change from ops.schema_changes order by 1"
-    assert rows(shop.warehouse, noted) == [
-        ("raw_a", "name", "dropped"),
-        ("raw_b", "name", "dropped"),
-    ]
+    assert rows(shop.warehouse, noted) == [("raw_a", "name", "dropped"), ("raw_b", "name", "dropped")]
 
 
 def test_marks_of_an_older_warehouse_go_to_the_copy_that_set_them(shop: Source) -> None:
@@ -141,7 +134,7 @@ def test_marks_of_an_older_warehouse_go_to_the_copy_that_set_them(shop: Source) 
         ("integer", "n", "timestamptz using to_timestamp(u)", "now()", True),
         ("timestamp", "now()::timestamp - interval '1 day'", "bigint using 3", "8", False),
     ],
-)  # fmt: skip
+)
 def test_a_mark_of_another_type_is_none_and_the_table_is_read_whole(
     shop: Source, before: str, values: str, after: str, new: str, is_noted: bool
 ) -> None:
@@ -220,9 +213,7 @@ def test_l1_marks_move_on_a_source_that_always_has_a_transaction_open(shop: Sour
         shop.load_one(BARE)
         seen.append(shop.mark())
         newer = shop.writer()
-        rows_open(
-            newer, f"update item set name = 'late', updated_at = now() where id = {number % 2 + 4}"
-        )
+        rows_open(newer, f"update item set name = 'late', updated_at = now() where id = {number % 2 + 4}")
         older.commit()
         older.close()
         older = newer
@@ -247,9 +238,7 @@ def test_l1_a_first_load_beside_an_open_transaction_is_read_whole_again(shop: So
 
 @pytest.mark.parametrize("zone", ["America/New_York", "Asia/Tokyo"])
 @pytest.mark.parametrize("kind", ["timestamp", "timestamp(0)", "date"])
-def test_l2_times_without_a_zone_are_bounded_in_their_own(
-    shop: Source, zone: str, kind: str
-) -> None:
+def test_l2_times_without_a_zone_are_bounded_in_their_own(shop: Source, zone: str, kind: str) -> None:
     shop.execute(f"alter database {shop.owner.dbname} set timezone = '{zone}'")
     table(shop, kind, "localtimestamp - interval '3 days'")
     shop.load_one(BARE)
@@ -286,8 +275,7 @@ def test_l2_the_hour_that_comes_twice_is_read_twice(shop: Source) -> None:
     with closing(shop.writer(zone)) as writer:
         for number in range(60):
             rows(writer, "insert into item values (%s, 'row', localtimestamp)", number)
-            rows(writer, "update item set name = 'x', updated_at = localtimestamp where id = %s",
-                 number // 2)  # fmt: skip
+            rows(writer, "update item set name = 'x', updated_at = localtimestamp where id = %s", number // 2)
             shop.load_one(spec)
             ((is_over, after),) = rows(
                 writer,
@@ -304,15 +292,7 @@ def test_l2_the_hour_that_comes_twice_is_read_twice(shop: Source) -> None:
 
 def test_l3_a_number_that_is_committed_late_is_read(shop: Source) -> None:
     shop.execute("create sequence version")
-    kinds = (
-        "smallint",
-        "integer",
-        "bigint",
-        "numeric",
-        "numeric(9, 1)",
-        "real",
-        "double precision",
-    )
+    kinds = ("smallint", "integer", "bigint", "numeric", "numeric(9, 1)", "real", "double precision")
     for kind in kinds:
         shop.execute("alter sequence version restart")
         table(shop, kind, "nextval('version')")
@@ -415,9 +395,7 @@ def test_l8_one_odd_row_does_not_stop_updates_from_being_read(shop: Source, kind
     zone = "America/New_York"
     spec = replace(SPEC, deletes="ignore", watermark_timezone=zone)
     is_time = kind not in ("numeric", "real")
-    now, earlier = (
-        ("localtimestamp", "localtimestamp - interval '3 days'") if is_time else ("9", "n")
-    )
+    now, earlier = ("localtimestamp", "localtimestamp - interval '3 days'") if is_time else ("9", "n")
     for value in FUTURE[kind]:
         table(shop, kind, earlier)
         shop.execute(f"update item set updated_at = {value} where id = 1")
@@ -461,13 +439,9 @@ def test_l9_the_sweep_finds_rows_whose_mark_differs(
         clear(shop)
 
 
-def test_l9_a_watermark_that_is_part_of_the_key_is_swept_once(
-    shop: Source, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_l9_a_watermark_that_is_part_of_the_key_is_swept_once(shop: Source, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(merge, "HASHED_FROM_BYTES", 0)
-    shop.execute(
-        "create table item (id int, name text, updated_at date, primary key (id, updated_at))"
-    )
+    shop.execute("create table item (id int, name text, updated_at date, primary key (id, updated_at))")
     shop.execute("insert into item values (1, 'a', '2026-01-01'), (1, 'b', '2026-01-02')")
     shop.load_one()
     shop.execute("insert into item values (1, 'old', '2001-01-01')")
@@ -494,18 +468,10 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "lookback, not whole": ({"lookback": "1.5"}, {}, "say of what, such as '1.5 minutes'"),
     "lookback, a list": ({"lookback": "[1]"}, {}, "lookback is '[1]': say of what"),
     "lookback without a unit": ({"lookback": "15"}, {}, "say of what, such as '15 minutes'"),
-    "since after until": (
-        {},
-        {"since": "2027-01-01", "until": "2026-01-01"},
-        "nothing lies between",
-    ),
+    "since after until": ({}, {"since": "2027-01-01", "until": "2026-01-01"}, "nothing lies between"),
     "since is until": ({}, {"since": "2026-01-01", "until": "2026-01-01"}, "nothing lies between"),
     "since infinity": ({}, {"since": "infinity"}, "--since is 'infinity', which no window begins"),
-    "until -infinity": (
-        {},
-        {"until": "-infinity"},
-        "--until is '-infinity', which no window begins",
-    ),
+    "until -infinity": ({}, {"until": "-infinity"}, "--until is '-infinity', which no window begins"),
     "since without a watermark": (
         {"strategy": "full", "watermark": None},
         {"since": "2026-01-01"},
@@ -544,9 +510,7 @@ def refused(shop: Shop, spec: TableSpec, request: dict[str, Any], message: str) 
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_k10_what_is_no_length_or_window_is_refused_while_planning(
-    planned: Shop, case: str
-) -> None:
+def test_k10_what_is_no_length_or_window_is_refused_while_planning(planned: Shop, case: str) -> None:
     change, request, message = REFUSED[case]
     refused(planned, replace(SPEC, **change), request, message)
     # Also before raw has the table: a first load reads all, but does not swallow what is wrong.

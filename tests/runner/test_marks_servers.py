@@ -69,10 +69,7 @@ def servers() -> Iterator[Servers]:
     if account:
         os.chown(folder, account["user"], account["group"])
     ports = free_port(), free_port()
-    both = [
-        Connection("source", "127.0.0.1", port, "haven", "unused", "postgres", "disable")
-        for port in ports
-    ]
+    both = [Connection("source", "127.0.0.1", port, "haven", "unused", "postgres", "disable") for port in ports]
     made = Servers(folder, *both)
     try:
         made.run("initdb", "-D", str(folder / "primary"), "-U", "haven", "-A", "trust", "--no-sync",
@@ -100,17 +97,13 @@ class Remote(Shop):
         Databases.execute(servers.primary, "create database {}", self.owner.dbname)
         super().__init__(self.owner, warehouse)
         self.execute("create table item (id bigint primary key, name text, updated_at timestamptz)")
-        self.execute(
-            "insert into item select n, 'name', now() - '1 day'::interval from generate_series(1, 5) n"
-        )
+        self.execute("insert into item select n, 'name', now() - '1 day'::interval from generate_series(1, 5) n")
         self.execute("grant select on item to reader")
         self.source_settings = replace(self.owner, user="reader")
 
     def read_standby(self) -> None:
         """Load from the standby from now on."""
-        self.source_settings = replace(
-            self.servers.standby, dbname=self.owner.dbname, user="reader"
-        )
+        self.source_settings = replace(self.servers.standby, dbname=self.owner.dbname, user="reader")
 
     def load_one(self, spec: Any = BARE, **request: Any) -> Any:
         """Load as of all that was committed."""
@@ -133,9 +126,7 @@ class Remote(Shop):
 
 
 @pytest.fixture
-def shop(
-    servers: Servers, warehouse_settings: Connection, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Remote]:
+def shop(servers: Servers, warehouse_settings: Connection, monkeypatch: pytest.MonkeyPatch) -> Iterator[Remote]:
     """A table of five rows."""
     monkeypatch.setattr(marks, "WAIT_S", 0.05)
     shop = Remote(servers, warehouse_settings)
@@ -175,9 +166,7 @@ def test_l1_a_prepared_transaction_is_waited_for(shop: Remote, is_restarted: boo
 
 
 @pytest.mark.parametrize("is_prepared", [False, True])
-def test_k5_a_standby_as_source_loses_no_transaction_that_has_written(
-    shop: Remote, is_prepared: bool
-) -> None:
+def test_k5_a_standby_as_source_loses_no_transaction_that_has_written(shop: Remote, is_prepared: bool) -> None:
     shop.read_standby()
     shop.load_one()
     late = shop.open()

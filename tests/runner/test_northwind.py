@@ -62,28 +62,11 @@ def northwind(databases: Databases, tmp_path: Path) -> Project:
         "sources:\n  - name: northwind\n    schema: raw_northwind\n"
         f"    config: {{meta: {{load: {{strategy: full}}}}}}\n    tables:\n{tables}\n"
     )
-    project = Project(
-        folder,
-        databases.create("source"),
-        databases.create("warehouse"),
-        env={"HAVEN_HOME": str(ROOT)},
-    )
+    project = Project(folder, databases.create("source"), databases.create("warehouse"), env={"HAVEN_HOME": str(ROOT)})
     source = project.source
     psql = place.binaries() / "psql"
     done = subprocess.run(
-        [
-            psql,
-            "-q",
-            "-h",
-            source.host,
-            "-p",
-            str(source.port),
-            "-U",
-            source.user,
-            "-f",
-            NORTHWIND,
-            source.dbname,
-        ],
+        [psql, "-q", "-h", source.host, "-p", str(source.port), "-U", source.user, "-f", NORTHWIND, source.dbname],
         env={"PGPASSWORD": source.password},
         capture_output=True,
         text=True,
@@ -108,10 +91,7 @@ def test_a_foreign_database_arrives_and_its_changes_follow(northwind: Project) -
     assert changed == 20
     assert sum(differences(northwind, "raw_northwind", TABLES).values()) > 0
     second = {
-        t["table"]: t
-        for t in northwind.haven("load", "--json", "--project-dir", str(northwind.path)).json[
-            "tables"
-        ]
+        t["table"]: t for t in northwind.haven("load", "--json", "--project-dir", str(northwind.path)).json["tables"]
     }
     assert sum(differences(northwind, "raw_northwind", TABLES).values()) == 0
     moved = {
@@ -136,9 +116,7 @@ def test_b15_the_lines_of_the_readme_restore_a_dump_beside_the_demo_and_load_it(
     """The very lines, in the order of the page, after a demo has filled the source's own database."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     section = text[text.index("## Point it at your own database") :].split("\n## ", 1)[0]
-    restore, describe, load = (
-        dedent(block) for block in re.findall(r"```bash\n(.*?)```", section, re.DOTALL)
-    )
+    restore, describe, load = (dedent(block) for block in re.findall(r"```bash\n(.*?)```", section, re.DOTALL))
     lines = re.findall(r"`(name: \w+|profile: \w+)`", section)
     (tmp_path / "northwind").mkdir()
     (tmp_path / "northwind" / "dbt_project.yml").write_text("\n".join(lines) + "\n")

@@ -174,10 +174,7 @@ def test_hub_packages_are_installed_and_cached(hub: Hub, project: Path, cache: P
     assert (project / "dbt_packages" / "alpha" / "data" / "seed.csv").is_file()
     assert (project / "dbt_packages" / "alpha" / "LICENSE").is_file()
     assert not list((project / "dbt_packages").rglob("integration_tests"))
-    assert {p.relative_to(cache).as_posix() for p in cache.glob("*/*")} == {
-        "alpha/1.0.0",
-        "beta/0.3.0",
-    }
+    assert {p.relative_to(cache).as_posix() for p in cache.glob("*/*")} == {"alpha/1.0.0", "beta/0.3.0"}
     assert [hub.url in line for line in told] == [True]
     assert sorted(path.name for path in project.iterdir()) == [
         "dbt_packages",
@@ -193,9 +190,7 @@ def test_hub_packages_are_installed_and_cached(hub: Hub, project: Path, cache: P
     assert hub.asked == []
 
 
-def test_installed_packages_cost_no_time_and_no_dbt(
-    no_hub: None, project: Path, given: Path
-) -> None:
+def test_installed_packages_cost_no_time_and_no_dbt(no_hub: None, project: Path, given: Path) -> None:
     ensure_packages(project, source_dir=given)
     code = (
         "import sys, time\nfrom pathlib import Path\nfrom runner.packages import ensure_packages\n"
@@ -239,9 +234,7 @@ def test_a_hub_that_does_not_answer_is_given_up_in_time(hub: Hub, project: Path)
     assert "does not answer within 1 s" in outcome.reason
 
 
-def test_a_download_that_hangs_leaves_the_earlier_packages(
-    hub: Hub, project: Path, given: Path
-) -> None:
+def test_a_download_that_hangs_leaves_the_earlier_packages(hub: Hub, project: Path, given: Path) -> None:
     ensure_packages(project, source_dir=given)
     before = installed(project)
     hub.hangs_on = "tarballs"
@@ -289,9 +282,7 @@ def test_a_killed_install_leaves_the_earlier_packages(hub: Hub, project: Path, g
     assert (outcome.source, installed(project)) == ("hub", BOTH)
 
 
-def test_packages_moved_aside_by_a_killed_swap_come_back(
-    no_hub: None, project: Path, given: Path
-) -> None:
+def test_packages_moved_aside_by_a_killed_swap_come_back(no_hub: None, project: Path, given: Path) -> None:
     ensure_packages(project, source_dir=given)
     (project / ".haven_deps").mkdir()
     (project / "dbt_packages").rename(project / ".haven_deps" / "old")
@@ -328,9 +319,7 @@ def test_half_a_cache_is_not_used(no_hub: None, project: Path, given: Path, cach
     assert f"cache {cache}: lacks beta" in outcome.reason
 
 
-def test_the_cache_gives_the_newest_version_that_fits(
-    no_hub: None, project: Path, cache: Path
-) -> None:
+def test_the_cache_gives_the_newest_version_that_fits(no_hub: None, project: Path, cache: Path) -> None:
     write_package(cache / "alpha" / "1.0.0", "alpha", "1.0.0", BETA_RANGE)
     for version in ("0.1.0", "0.3.0", "0.9.0"):
         write_package(cache / "beta" / version, "beta", version)
@@ -455,9 +444,7 @@ def test_the_subset_stays_when_it_was_asked_for(no_hub: None, project: Path, giv
     assert ensure_packages(project, upgrade=True).source == "cache"
 
 
-def test_the_subset_gives_way_once_the_cache_is_filled(
-    no_hub: None, project: Path, cache: Path
-) -> None:
+def test_the_subset_gives_way_once_the_cache_is_filled(no_hub: None, project: Path, cache: Path) -> None:
     assert ensure_packages(project).source == "offline"
     told: list[str] = []
     again = ensure_packages(project, say=told.append)
@@ -501,9 +488,7 @@ def test_changed_requests_are_installed_and_a_comment_is_no_change(hub: Hub, pro
 
 
 @pytest.mark.parametrize("damage", ["marker", "folder", "project file"])
-def test_damaged_packages_are_installed_again(
-    no_hub: None, project: Path, given: Path, damage: str
-) -> None:
+def test_damaged_packages_are_installed_again(no_hub: None, project: Path, given: Path, damage: str) -> None:
     ensure_packages(project, source_dir=given)
     folder = project / "dbt_packages"
     if damage == "marker":
@@ -516,9 +501,7 @@ def test_damaged_packages_are_installed_again(
     assert installed(project).keys() == BOTH.keys()
 
 
-def test_packages_of_plain_dbt_deps_count_as_installed(
-    hub: Hub, project: Path, cache: Path
-) -> None:
+def test_packages_of_plain_dbt_deps_count_as_installed(hub: Hub, project: Path, cache: Path) -> None:
     environment = clean_environment() | {"DBT_PACKAGE_HUB_URL": hub.url}
     assert run_dbt(["deps"], project_dir=project, env=environment).returncode == 0
     hub.asked.clear()
@@ -544,9 +527,7 @@ def test_local_packages_keep_their_place(hub: Hub, project: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [None, "", "packages: []\n"])
-def test_a_project_without_packages_needs_nothing(
-    no_hub: None, project: Path, content: str | None
-) -> None:
+def test_a_project_without_packages_needs_nothing(no_hub: None, project: Path, content: str | None) -> None:
     if content is None:
         (project / "packages.yml").unlink()
     else:
@@ -556,9 +537,7 @@ def test_a_project_without_packages_needs_nothing(
     assert not (project / "dbt_packages").exists()
 
 
-def test_dependencies_yml_and_another_install_path_are_honoured(
-    no_hub: None, project: Path, given: Path
-) -> None:
+def test_dependencies_yml_and_another_install_path_are_honoured(no_hub: None, project: Path, given: Path) -> None:
     (project / "packages.yml").rename(project / "dependencies.yml")
     (project / "dbt_project.yml").write_text(
         "name: mine\nversion: 1.0.0\npackages-install-path: lib/packages\n", encoding="utf-8"
@@ -576,18 +555,14 @@ def test_dependencies_yml_and_another_install_path_are_honoured(
         ("packages:\n  - {version: 1.0.0}\n", "names no package"),
     ],
 )
-def test_a_malformed_packages_yml_is_named(
-    no_hub: None, project: Path, content: str, message: str
-) -> None:
+def test_a_malformed_packages_yml_is_named(no_hub: None, project: Path, content: str, message: str) -> None:
     (project / "packages.yml").write_text(content, encoding="utf-8")
     with pytest.raises(ConfigError, match=message) as error:
         ensure_packages(project)
     assert "packages.yml" in str(error.value)
 
 
-def test_a_folder_that_is_missing_or_cannot_be_written_is_named(
-    no_hub: None, project: Path
-) -> None:
+def test_a_folder_that_is_missing_or_cannot_be_written_is_named(no_hub: None, project: Path) -> None:
     with pytest.raises(ConfigError, match="there is no folder"):
         ensure_packages(project / "nowhere")
     (project / "dbt_project.yml").write_text(
@@ -664,10 +639,7 @@ def calls(paths: Iterable[Path]) -> set[tuple[str, str]]:
 def test_the_subset_holds_what_the_project_uses_and_nothing_else() -> None:
     folders = ("models", "macros", "snapshots", "seeds", "analyses", "tests/reconciliation")
     project = [path for folder in folders for path in (ROOT / folder).rglob("*.[sy][qm]l")]
-    subset = {
-        (path.relative_to(SUBSET).parts[0], path.stem): path
-        for path in SUBSET.glob("*/macros/**/*.sql")
-    }
+    subset = {(path.relative_to(SUBSET).parts[0], path.stem): path for path in SUBSET.glob("*/macros/**/*.sql")}
     used: set[tuple[str, str]] = set()
     found = calls([*project, ROOT / "dbt_project.yml"])
     assert len(found) > 10

@@ -22,9 +22,7 @@ from dbt.tests.adapter.incremental.test_incremental_merge_exclude_columns import
     BaseMergeExcludeColumns,
     models__merge_exclude_columns_sql,
 )
-from dbt.tests.adapter.incremental.test_incremental_on_schema_change import (
-    BaseIncrementalOnSchemaChange,
-)
+from dbt.tests.adapter.incremental.test_incremental_on_schema_change import BaseIncrementalOnSchemaChange
 from dbt.tests.util import run_dbt
 
 from benchmarks.cluster import Bench
@@ -128,9 +126,7 @@ class TestRanges:
         }
         return steps | {
             "all_events.sql": f"{{{{ config(materialized='view') }}}} {EVENTS}",
-            "merged.sql": partitioned(
-                "select * from {{ ref('all_events') }}", MONTHS, MERGED, indexes
-            ),
+            "merged.sql": partitioned("select * from {{ ref('all_events') }}", MONTHS, MERGED, indexes),
             "numbered.sql": partitioned(
                 "select number from {{ target.schema }}.numbers",
                 "partition_by={'column': 'number', 'step': 10}, unique_key='number'",
@@ -160,59 +156,41 @@ class TestRanges:
             "insert into {schema}.events select n, '2025-01-01'::date + n, n, '[1]'"
             " from generate_series(0, 89) as n"
         )
-        project.run_sql(
-            "create table {schema}.numbers as select generate_series(-11, 11) as number"
-        )
+        project.run_sql("create table {schema}.numbers as select generate_series(-11, 11) as number")
 
     def test_boundaries_are_those_of_utc(self, project: Any) -> None:
         build("by_day by_week by_month by_quarter by_year")
         assert {
-            step: sorted(partitions(project, f"by_{step}"))
-            for step in ("day", "week", "month", "quarter", "year")
+            step: sorted(partitions(project, f"by_{step}")) for step in ("day", "week", "month", "quarter", "year")
         } == {
-            "day": [
-                "0001_12_31_bc",
-                "0044_03_15",
-                "0044_03_15_bc",
-                "12345_03_15",
-                "2024_12_31",
-                "2025_01_01",
-            ],
+            "day": ["0001_12_31_bc", "0044_03_15", "0044_03_15_bc", "12345_03_15", "2024_12_31", "2025_01_01"],
             "week": ["0001w52_bc", "0044w11", "0044w11_bc", "12345w11", "2025w01"],
             "month": ["0001_12_bc", "0044_03", "0044_03_bc", "12345_03", "2024_12", "2025_01"],
             "quarter": ["0001q4_bc", "0044q1", "0044q1_bc", "12345q1", "2024q4", "2025q1"],
             "year": ["0001_bc", "0044", "0044_bc", "12345", "2024", "2025"],
         }
-        assert values(
-            project, "select timezone('UTC', min(moment)) from {schema}.by_week__2025w01"
-        ) == [dt.datetime(2024, 12, 31, 23, 59, 59, 999999)]
+        assert values(project, "select timezone('UTC', min(moment)) from {schema}.by_week__2025w01") == [
+            dt.datetime(2024, 12, 31, 23, 59, 59, 999999)
+        ]
 
     def test_first_build(self, project: Any) -> None:
         build("all_events merged view_on_merged")
         assert partitions(project, "merged") == {
-            f"2025_0{month}": f"FOR VALUES FROM ('2025-0{month}-01') TO ('2025-0{month + 1}-01')"
-            for month in (1, 2, 3)
+            f"2025_0{month}": f"FOR VALUES FROM ('2025-0{month}-01') TO ('2025-0{month + 1}-01')" for month in (1, 2, 3)
         }
         assert values(project, "select count(*) from {schema}.merged") == [90]
         # Two indexes and their parts; comments; grants; nothing left over.
         assert values(
-            project,
-            "select count(*) from pg_indexes where schemaname = '{schema}' and tablename ~ '^merged'",
+            project, "select count(*) from pg_indexes where schemaname = '{schema}' and tablename ~ '^merged'"
         ) == [8]
-        assert values(project, "select obj_description('{schema}.merged'::regclass)") == [
-            "Grain: event."
-        ]
-        assert values(project, "select col_description('{schema}.merged'::regclass, 1)") == [
-            "Event."
-        ]
+        assert values(project, "select obj_description('{schema}.merged'::regclass)") == ["Grain: event."]
+        assert values(project, "select col_description('{schema}.merged'::regclass, 1)") == ["Event."]
         assert values(
             project,
             "select grantee from information_schema.role_table_grants where table_schema = '{schema}' "
             "and table_name = 'merged' and grantee <> current_user",
         ) == ["pg_read_all_data"]
-        assert (
-            values(project, "select relname from pg_class where relname ~ '(__new|__aside)$'") == []
-        )
+        assert values(project, "select relname from pg_class where relname ~ '(__new|__aside)$'") == []
 
     def test_plans_prune(self, project: Any) -> None:
         def plan(query: str) -> str:
@@ -222,9 +200,7 @@ class TestRanges:
         assert "merged__2025_02" in plan(day)
         assert "2025_01" not in plan(day)
         assert "2025_03" not in plan(day)
-        assert "One-Time Filter: false" in plan(
-            "select * from {schema}.merged where day > '2030-01-01'"
-        )
+        assert "One-Time Filter: false" in plan("select * from {schema}.merged where day > '2030-01-01'")
         by_key = "set enable_seqscan = off; explain (costs off) select * from {schema}.merged where id = 7"
         assert "\n".join(values(project, by_key)).count("Index Scan") == 3
 
@@ -257,9 +233,7 @@ class TestRanges:
 
     def test_numbers(self, project: Any) -> None:
         # Left by a build that was not one transaction.
-        project.run_sql(
-            "create table {schema}.numbered__0__new (); create table {schema}.numbered__aside ()"
-        )
+        project.run_sql("create table {schema}.numbered__0__new (); create table {schema}.numbered__aside ()")
         build("numbered")
         project.run_sql("insert into {schema}.numbers values (25)")
         build("numbered")
@@ -311,7 +285,7 @@ class TestReplacing:
                 "retention={'before': 15, 'action': 'drop'}",
             ),
             "view_on_replaced.sql": "{{ config(materialized='view') }} select * from {{ ref('replaced') }}",
-        }  # fmt: skip
+        }
 
     @pytest.fixture(scope="class", autouse=True)
     def events(self, project: Any) -> None:
@@ -340,24 +314,18 @@ class TestReplacing:
         assert changed == {"2025_03", "2025_04"}
         # Through the view, which a replaced partition leaves in place. 28 February was not in the result.
         assert values(
-            project,
-            "select count(*), count(*) filter (where amount = -1) from {schema}.view_on_replaced",
+            project, "select count(*), count(*) filter (where amount = -1) from {schema}.view_on_replaced"
         ) == [(90, 30)]
         assert values(
-            project,
-            "select count(*) from pg_indexes where schemaname = '{schema}' and tablename ~ '^replaced__'",
+            project, "select count(*) from pg_indexes where schemaname = '{schema}' and tablename ~ '^replaced__'"
         ) == [4]
-        assert (
-            values(project, "select relname from pg_class where relname ~ '(__new|__aside)$'") == []
-        )
+        assert values(project, "select relname from pg_class where relname ~ '(__new|__aside)$'") == []
 
     def test_a_window_is_rebuilt_whole_and_nothing_else(self, project: Any) -> None:
         build("windowed")
         project.run_sql("grant select on {schema}.windowed__2025_02 to pg_monitor")
         project.run_sql("update {schema}.events set amount = 7")
-        project.run_sql(
-            "delete from {schema}.events where day between '2025-02-01' and '2025-02-10'"
-        )
+        project.run_sql("delete from {schema}.events where day between '2025-02-01' and '2025-02-10'")
         project.run_sql("update {schema}.events set day = '2025-02-15' where id = 0")
         counts = "select to_char(day, 'MM'), count(*), count(*) filter (where amount = 7) from {schema}.windowed"
         # Rounded outwards to February. Row 0 came from January, which is not in the window: it must not be there twice.
@@ -369,36 +337,25 @@ class TestReplacing:
         assert values(project, given) == [True]
         project.run_sql("delete from {schema}.events where day >= '2025-03-01'")
         build("windowed", "--vars", "{partition_start: 2025-03-01, partition_end: 2025-04-01}")
-        assert values(project, f"{counts} group by 1 order by 1") == [
-            ("01", 30, 1), ("02", 19, 19), ("04", 1, 0),
-        ]  # fmt: skip
+        assert values(project, f"{counts} group by 1 order by 1") == [("01", 30, 1), ("02", 19, 19), ("04", 1, 0)]
         assert sorted(partitions(project, "windowed"))[2:] == ["2025_03", "2025_04"]
 
     def test_a_window_is_refused_where_it_would_lose_rows(self, project: Any) -> None:
         build("unfiltered")
         window = ("--event-time-start", "2025-01-01", "--event-time-end", "2025-02-01")
-        assert "filter the query by {{ in_partition_window('day') }}" in failure(
-            "unfiltered", *window
-        )
+        assert "filter the query by {{ in_partition_window('day') }}" in failure("unfiltered", *window)
         assert "leave out one of them" in failure("unfiltered", *window, "--full-refresh")
         assert "of the years 1 to 9998, got 0044-03-15 BC" in failure(
             "unfiltered", "--vars", "{partition_start: 0044-03-15 BC, partition_end: 2025-01-01}"
         )
         build("windowed", *window, "--empty")
-        assert values(
-            project, "select count(*) from {schema}.windowed where day < '2025-02-01'"
-        ) == [30]
+        assert values(project, "select count(*) from {schema}.windowed where day < '2025-02-01'") == [30]
 
     def test_retention(self, project: Any) -> None:
         today = dt.datetime.now(dt.UTC).date()
         first = (today.replace(day=1) - dt.timedelta(days=40)).replace(day=1)
         kept = [
-            f"{month:%Y_%m}"
-            for month in (
-                first,
-                (first + dt.timedelta(days=40)).replace(day=1),
-                today.replace(day=1),
-            )
+            f"{month:%Y_%m}" for month in (first, (first + dt.timedelta(days=40)).replace(day=1), today.replace(day=1))
         ]
         assert len(set(kept)) == 3
         build("dropped detached archived numbered")
@@ -430,9 +387,7 @@ class TestListsAndLeftovers:
         regions = "select id, region from {{ target.schema }}.regions"
         days = "select id, day from {{ target.schema }}.days"
         return {
-            "listed.sql": partitioned(
-                regions, "partition_by={'method': 'list', 'column': 'region'}, unique_key='id'"
-            ),
+            "listed.sql": partitioned(regions, "partition_by={'method': 'list', 'column': 'region'}, unique_key='id'"),
             "grouped.sql": partitioned(
                 regions,
                 "partition_by={'method': 'list', 'column': 'region', 'default': true,"
@@ -501,17 +456,10 @@ class TestListsAndLeftovers:
         project.run_sql("update {schema}.days set day = null where id = 1")
         build("lenient replacing")
         assert sorted(partitions(project, "lenient")) == ["2025_01", "2025_02", "default"]
-        assert values(project, "select id from {schema}.lenient__default order by id") == [
-            1,
-            3,
-            4,
-            6,
-        ]
+        assert values(project, "select id from {schema}.lenient__default order by id") == [1, 3, 4, 6]
         assert values(project, "select id from {schema}.lenient__2025_02 order by id") == [2, 5]
         assert values(project, "select id from {schema}.replacing__default order by id") == [1, 3]
-        assert sorted(partitions(project, "replacing")) == [
-            "1925_01", "2025_01", "2025_02", "2030_01", "default",
-        ]  # fmt: skip
+        assert sorted(partitions(project, "replacing")) == ["1925_01", "2025_01", "2025_02", "2030_01", "default"]
 
 
 class TestChanges:
@@ -535,8 +483,7 @@ class TestChanges:
             "microbatch": MONTHS + ", incremental_strategy='microbatch'",
         }
         return {
-            f"wrong_{name}.sql": partitioned(one, settings, "unique_key='id'")
-            for name, settings in wrong.items()
+            f"wrong_{name}.sql": partitioned(one, settings, "unique_key='id'") for name, settings in wrong.items()
         } | {
             "wrong_no_key.sql": partitioned(one, MONTHS),
             "base.sql": "{{ config(materialized='view') }} " + one + ", 1 as amount",
@@ -555,11 +502,7 @@ class TestChanges:
                             "name": "contracted",
                             "config": {"contract": {"enforced": True}},
                             "constraints": [
-                                {
-                                    "type": "primary_key",
-                                    "columns": ["id", "day"],
-                                    "warn_unsupported": False,
-                                },
+                                {"type": "primary_key", "columns": ["id", "day"], "warn_unsupported": False},
                                 {
                                     "type": "check",
                                     "expression": "amount < 9",
@@ -580,10 +523,7 @@ class TestChanges:
                             "model": "contracted",
                             "overrides": {"macros": {"is_incremental": incremental}},
                             "given": [
-                                {
-                                    "input": "ref('base')",
-                                    "rows": [{"id": 1, "amount": 5}, {"id": 2, "amount": 6}],
-                                }
+                                {"input": "ref('base')", "rows": [{"id": 1, "amount": 5}, {"id": 2, "amount": 6}]}
                             ],
                             "expect": {"rows": expected},
                         }
@@ -624,17 +564,13 @@ class TestChanges:
     def test_tables_and_views_become_partitioned_by_a_full_refresh_only(self, project: Any) -> None:
         build("kind")
         partitioned_kind = ("--vars", "{kind: partitioned}")
-        assert "is not a partitioned table; run dbt with --full-refresh" in failure(
-            "kind", *partitioned_kind
-        )
+        assert "is not a partitioned table; run dbt with --full-refresh" in failure("kind", *partitioned_kind)
         build("kind", *partitioned_kind, "--full-refresh")
         assert sorted(partitions(project, "kind")) == ["2025_01"]
         build("kind", "--vars", "{kind: view}", "--full-refresh")
         build("kind", *partitioned_kind)
         assert values(project, "select count(*) from {schema}.kind") == [1]
-        assert values(
-            project, "select relkind::text from pg_class where oid = '{schema}.kind'::regclass"
-        ) == ["p"]
+        assert values(project, "select relkind::text from pg_class where oid = '{schema}.kind'::regclass") == ["p"]
 
     def test_wrong_settings_are_named(self, project: Any) -> None:
         results = run_dbt(["run", "--select", "wrong_*"], expect_pass=False)
@@ -708,9 +644,7 @@ class TestReaders:
             )
         }
 
-    def test_a_reader_that_stays_is_named_and_others_pass(
-        self, project: Any, server: Connection
-    ) -> None:
+    def test_a_reader_that_stays_is_named_and_others_pass(self, project: Any, server: Connection) -> None:
         build("held")
         with closing(connect(server)) as stays, closing(connect(server)) as passes:
             passes.autocommit = True
@@ -761,22 +695,15 @@ class TestPostgres15:
         lenient = "partition_by={'column': 'day', 'step': 'month', 'default': true}"
         return {
             "merged.sql": partitioned(EVENTS, lenient, MERGED, "indexes=[{'columns': ['id']}]"),
-            "replaced.sql": partitioned(
-                EVENTS, MONTHS, "incremental_strategy='replace_partitions'"
-            ),
+            "replaced.sql": partitioned(EVENTS, MONTHS, "incremental_strategy='replace_partitions'"),
             "numbered.sql": partitioned(
-                EVENTS,
-                "partition_by={'column': 'id', 'step': 2}",
-                MERGED,
-                "on_schema_change='append_new_columns'",
+                EVENTS, "partition_by={'column': 'id', 'step': 2}", MERGED, "on_schema_change='append_new_columns'"
             ),
         }
 
     def test_life_of_a_table(self, project: Any) -> None:
         project.run_sql("create table {schema}.events (id bigint, day date, amount int, note json)")
-        project.run_sql(
-            "insert into {schema}.events values (1, '2025-01-05', 1, '[]'), (2, '2025-02-05', 2, '{{}}')"
-        )
+        project.run_sql("insert into {schema}.events values (1, '2025-01-05', 1, '[]'), (2, '2025-02-05', 2, '{{}}')")
         build("merged replaced numbered")
         project.run_sql("update {schema}.events set day = '2025-03-05' where id = 1")
         project.run_sql("insert into {schema}.events values (3, '2025-02-06', 3, null)")
@@ -786,9 +713,7 @@ class TestPostgres15:
         assert values(project, everything.replace("{table}", "merged")) == wanted
         assert values(project, everything.replace("{table}", "numbered")) == wanted
         # January is in no result any more, so it is not replaced.
-        assert sorted(
-            row[0] for row in values(project, everything.replace("{table}", "replaced"))
-        ) == [1, 1, 2, 3]
+        assert sorted(row[0] for row in values(project, everything.replace("{table}", "replaced"))) == [1, 1, 2, 3]
         assert sorted(partitions(project, "merged")) == ["2025_01", "2025_02", "2025_03", "default"]
         build("merged replaced", "--full-refresh")
         assert sorted(partitions(project, "replaced")) == ["2025_02", "2025_03"]

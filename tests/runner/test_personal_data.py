@@ -22,9 +22,7 @@ HARMLESS = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("name", "kind"), [*PERSONAL.items(), *((name, None) for name in HARMLESS)]
-)
+@pytest.mark.parametrize(("name", "kind"), [*PERSONAL.items(), *((name, None) for name in HARMLESS)])
 def test_a_name_is_personal_for_every_reader_or_for_none(name: str, kind: str | None) -> None:
     erased = person_of({"key": {"meta": {"person": "customer"}}, name: {}})
 

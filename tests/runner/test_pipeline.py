@@ -58,15 +58,11 @@ def install(project: Project, variant: str) -> None:
 
 @pytest.fixture(scope="module", params=["offline", "real"])
 def built(
-    request: pytest.FixtureRequest,
-    tmp_path_factory: pytest.TempPathFactory,
-    module_databases: Databases,
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, module_databases: Databases
 ) -> Project:
     """A copy of the project whose demo was filled, loaded, built and tested once."""
     folder = copy_project(tmp_path_factory.mktemp(request.param) / "haven copy")
-    project = Project(
-        folder, module_databases.create("source"), module_databases.create("warehouse")
-    )
+    project = Project(folder, module_databases.create("source"), module_databases.create("warehouse"))
     install(project, request.param)
     project.haven("demo", "init", "--scale", str(SCALE))
     project.haven("run")
@@ -168,18 +164,14 @@ def test_results_are_rows_and_the_report_is_made_of_them(built: Project) -> None
     report = json.loads((path.parent / "reports" / "validation.json").read_text(encoding="utf-8"))
     assert report["incomplete"] is None
     warned = [check for check in report["checks"] if check["status"] == "warn"]
-    assert {check["name"] for check in warned if check["sample"]["rows"]} == set(
-        failing_rows(built)
-    )
+    assert {check["name"] for check in warned if check["sample"]["rows"]} == set(failing_rows(built))
 
 
 def test_reports_are_written(built: Project, browser: Browser) -> None:
     reports = built.path / "target" / "reports"
     for name in ("index.html", "validation.html", "validation.json", "docs.html", "dag.svg"):
         assert (reports / name).stat().st_size > 1000, name
-    has_elementary = count(
-        built, "select count(*) from information_schema.tables where table_schema = 'elementary'"
-    )
+    has_elementary = count(built, "select count(*) from information_schema.tables where table_schema = 'elementary'")
     assert (reports / "elementary.html").is_file() == (has_elementary > 0)
     if has_elementary:
         assert count(built, "select count(*) from elementary.dbt_invocations") > 0
@@ -195,9 +187,7 @@ def test_reports_are_written(built: Project, browser: Browser) -> None:
     assert str(built.path) not in (reports / "index.html").read_text(encoding="utf-8")
 
 
-def test_every_column_is_documented_every_model_tested_and_the_pages_are_fresh(
-    built: Project,
-) -> None:
+def test_every_column_is_documented_every_model_tested_and_the_pages_are_fresh(built: Project) -> None:
     """The catalog, not only the YAML: a column that no YAML lists has no comment in the database."""
     manifest = built.path / "target" / "manifest.json"
     done = built.run(sys.executable, str(ROOT / ".ci" / "make_docs.py"), "--check", str(manifest))
@@ -206,8 +196,7 @@ def test_every_column_is_documented_every_model_tested_and_the_pages_are_fresh(
     relations = [
         f"{node['schema']}.{node['alias']}"
         for node in nodes
-        if node["package_name"] == "haven"
-        and node["resource_type"] in ("model", "seed", "snapshot")
+        if node["package_name"] == "haven" and node["resource_type"] in ("model", "seed", "snapshot")
     ]
     with closing(connect(built.warehouse)) as session:
         described = rows(
@@ -222,9 +211,7 @@ def test_every_column_is_documented_every_model_tested_and_the_pages_are_fresh(
 
 
 @offline_is_enough
-def test_p11_a_new_model_that_shows_personal_data_fails_the_run_that_builds_it(
-    built: Project,
-) -> None:
+def test_p11_a_new_model_that_shows_personal_data_fails_the_run_that_builds_it(built: Project) -> None:
     """No list names it: what a run has built is looked at when all of it is there, by what the project grants."""
     folder = built.path / "models" / "marts" / "analytics" / "customers"
     (folder / "leaky.sql").write_text(
@@ -250,17 +237,11 @@ def test_a_gap_in_the_documentation_is_found(built: Project, tmp_path: Path) -> 
         key
         for kind in ("nodes", "unit_tests")
         for key, node in manifest[kind].items()
-        if node["resource_type"] in ("test", "unit_test")
-        and "model.haven.dim_dates" in node["depends_on"]["nodes"]
+        if node["resource_type"] in ("test", "unit_test") and "model.haven.dim_dates" in node["depends_on"]["nodes"]
     ]:
         manifest["unit_tests" if test.startswith("unit") else "nodes"].pop(test)
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
-    done = built.run(
-        sys.executable,
-        str(ROOT / ".ci" / "make_docs.py"),
-        "--check",
-        str(tmp_path / "manifest.json"),
-    )
+    done = built.run(sys.executable, str(ROOT / ".ci" / "make_docs.py"), "--check", str(tmp_path / "manifest.json"))
     assert done.code == 1
     assert "fct_orders.order_id has no description" in done.err
     assert "dim_dates has no test" in done.err
@@ -274,10 +255,7 @@ def test_the_queries_for_analysts_run_and_find_something(built: Project) -> None
     with closing(connect(built.warehouse)) as session:
         empty = [title for title, query in queries if not rows(session, query)]
     # Nobody moved house before the first simulated day.
-    assert empty in (
-        [],
-        ["Where did customers live when they ordered, and where do they live now?"],
-    )
+    assert empty in ([], ["Where did customers live when they ordered, and where do they live now?"])
 
 
 @offline_is_enough
@@ -285,8 +263,7 @@ def test_a_second_run_without_changes_moves_nothing(built: Project) -> None:
     before = [count(built, f"select count(*) from analytics.{name}") for name in INCREMENTAL]
     done = built.haven("run", "--no-reports", "--json").json
     moved = {
-        load["table"]: load["rows_inserted"] + load["rows_updated"] + load["rows_deleted"]
-        for load in done["loads"]
+        load["table"]: load["rows_inserted"] + load["rows_updated"] + load["rows_deleted"] for load in done["loads"]
     }
     assert set(moved.values()) == {0}
     assert len(moved) == len(TABLES)
@@ -306,16 +283,13 @@ def test_elementary_keeps_a_second_run(built: Project) -> None:
 @offline_is_enough
 def test_a_window_of_a_partitioned_fact_is_rebuilt(built: Project) -> None:
     """Its months are whole again; what it has read of its inputs, and the next plain build, stay as they were."""
-    marks = (
-        "select model_name, input_name, high_load_id from model_state.model_inputs order by 1, 2"
-    )
+    marks = "select model_name, input_name, high_load_id from model_state.model_inputs order by 1, 2"
     with closing(connect(built.warehouse)) as session:
         before = rows(session, marks)
         rows(session, "delete from analytics.fct_listing_views where view_date = '2026-05-10'")
         built.dbt(
-            "run", "--select", "fct_listing_views",
-            "--event-time-start", "2026-04-15", "--event-time-end", "2026-06-01",
-        )  # fmt: skip
+            "run", "--select", "fct_listing_views", "--event-time-start", "2026-04-15", "--event-time-end", "2026-06-01"
+        )
         assert rows(session, marks) == before
     built.dbt("test", "--select", "fct_listing_views_match_live_source_views")
 
@@ -335,9 +309,7 @@ def test_a_view_that_hides_its_table_behind_with_is_found(built: Project) -> Non
 @offline_is_enough
 def test_after_a_day_everything_is_right(built: Project) -> None:
     """One day here; `make histories` and test_histories.py let many pass, in any order."""
-    versions = {
-        name: count(built, f"select count(*) from snapshots.{name}_snapshot") for name in HISTORY
-    }
+    versions = {name: count(built, f"select count(*) from snapshots.{name}_snapshot") for name in HISTORY}
     tick = built.haven("demo", "tick", "--json").json
     run = built.haven("run", "--no-reports", "--json").json
     assert sum(differences(built, "raw", TABLES).values()) == 0
@@ -346,9 +318,7 @@ def test_after_a_day_everything_is_right(built: Project) -> None:
     unequal = unequal_to_full_refresh(built)
     assert unequal == dict.fromkeys(INCREMENTAL, 0)
     for name in HISTORY:
-        versions[name] += (
-            tick["inserted"].get(name, 0) + tick["scd2"].get(name, 0) + tick["deleted"].get(name, 0)
-        )
+        versions[name] += tick["inserted"].get(name, 0) + tick["scd2"].get(name, 0) + tick["deleted"].get(name, 0)
         found = count(built, f"select count(*) from snapshots.{name}_snapshot")
         assert found == versions[name], name
     loads = {load["table"].split(".")[1]: load for load in run["loads"]}
@@ -431,10 +401,7 @@ def test_b6_b7_two_developers_build_at_once_beside_production(built: Project) ->
         )
     )
     assert (ann, str(ann_file)) == (3, "target/dev_ann/features")
-    assert (own, str(own_file)) == (
-        count(built, "select count(*) from ml.customer_features"),
-        "target/features",
-    )
+    assert (own, str(own_file)) == (count(built, "select count(*) from ml.customer_features"), "target/features")
     with closing(connect(built.warehouse)) as session:
         rows(session, "revoke usage on schema ann_staging from haven_analyst")
 

@@ -31,19 +31,10 @@ from runner.settings import DBT_PASSWORD, load_settings
 
 PASSWORD = "only-for-this-test"
 SECRET = "a-secret-of-this-module"
-LOGINS = (
-    "haven_loader",
-    "haven_transformer",
-    "haven_analyst",
-    "haven_ml",
-    "haven_developer",
-    "test_shop",
-)
+LOGINS = ("haven_loader", "haven_transformer", "haven_analyst", "haven_ml", "haven_developer", "test_shop")
 PERSON = 7
 TEXTS = ("zelda.quux@unique.example", "zelda quuxington", "555 987 6543", "77 quuxington way")
-MODELS = (
-    "+customer_contacts", "+dim_customers", "+fct_listing_views", "+vendor_order_items", "+ops_access_rights",
-)  # fmt: skip
+MODELS = ("+customer_contacts", "+dim_customers", "+fct_listing_views", "+vendor_order_items", "+ops_access_rights")
 
 
 @dataclass(frozen=True)
@@ -107,15 +98,10 @@ def guarded(cluster_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
             '\'{"name": "Zelda Quuxington", "street": "77 Quuxington Way"}\' where order_id in '
             "(select min(order_id) from orders)",
         )
-        rows(
-            session,
-            "update orders set customer_id = %s where order_id in (select min(order_id) from orders)",
-            PERSON,
-        )
+        rows(session, "update orders set customer_id = %s where order_id in (select min(order_id) from orders)", PERSON)
         (one,), (two,) = rows(
             session,
-            "select distinct vendor_id from products inner join order_items using (product_id) "
-            "order by 1 limit 2",
+            "select distinct vendor_id from products inner join order_items using (product_id) order by 1 limit 2",
         )
     project.haven("access", HAVEN_MASK_SECRET=SECRET)
     done = Guarded(project, (one, two))
@@ -148,10 +134,7 @@ OPEN = (
     ("haven_ml", "select * from reference.us_states"),
     ("haven_transformer", "select * from raw.customers"),
     ("haven_transformer", "select * from ops.table_loads"),
-    (
-        "haven_transformer",
-        "insert into ops.node_results select * from ops.node_results where false",
-    ),
+    ("haven_transformer", "insert into ops.node_results select * from ops.node_results where false"),
     ("test_shop", "select * from vendor.vendor_order_items"),
     ("haven_developer", "select * from raw_masked.customers"),
     ("haven_developer", "select * from analytics.dim_customers"),
@@ -239,9 +222,7 @@ def test_a_vendor_sees_its_own_rows_whatever_it_says_it_is(guarded: Guarded) -> 
         "create function public.tell(value bigint) returns boolean language plpgsql cost 0.0000001 as "
         "$$begin raise notice 'seen %', value; return true; end$$"
     )
-    guarded.rows(
-        "grant usage on schema public to test_shop; grant execute on function public.tell to test_shop"
-    )
+    guarded.rows("grant usage on schema public to test_shop; grant execute on function public.tell to test_shop")
     with closing(guarded.session("test_shop")) as session:
         for before in ("", "set role haven_vendor", "set haven.vendor_id = '1'", "reset role"):
             if before:
@@ -287,8 +268,7 @@ def test_p6_no_plan_of_a_vendor_tells_of_others(guarded: Guarded) -> None:
                 "\n".join(
                     str(line).replace(f"{vendor}", "N")
                     for (line,) in rows(
-                        session,
-                        "explain select * from vendor.vendor_order_items " + text.format(vendor),
+                        session, "explain select * from vendor.vendor_order_items " + text.format(vendor)
                     )
                 )
                 for text in predicates
@@ -308,14 +288,7 @@ def test_p6_no_plan_of_a_vendor_tells_of_others(guarded: Guarded) -> None:
     assert plans(100000 + other) == before
     with closing(guarded.session("test_shop")) as session:
         # An error would tell that the other vendor has rows.
-        assert (
-            rows(
-                session,
-                "select 1 / (vendor_id - %s) from vendor.vendor_order_items",
-                100000 + other,
-            )
-            == []
-        )
+        assert rows(session, "select 1 / (vendor_id - %s) from vendor.vendor_order_items", 100000 + other) == []
         assert rows(session, "select * from pg_stats where schemaname = 'analytics'") == []
     guarded.rows("truncate analytics.fct_order_items")
     guarded.rows("insert into analytics.fct_order_items select * from public.kept")
@@ -332,9 +305,9 @@ def test_p10_the_secret_of_masks_is_in_no_statement(guarded: Guarded, cluster_ho
     key = hashlib.sha256(secret.encode()).digest()
     wanted = hmac.new(key, b"x", hashlib.sha256).hexdigest()
     assert guarded.rows("select privacy.pseudonym('x')") == [(wanted,)]
-    (log,) = Path(
-        json.loads((cluster_home / ".haven" / "connections.json").read_text())["data_root"]
-    ).glob("warehouse/server.log")
+    (log,) = Path(json.loads((cluster_home / ".haven" / "connections.json").read_text())["data_root"]).glob(
+        "warehouse/server.log"
+    )
     text = log.read_text(errors="replace")
     assert "privacy.set_hash_key" in text and "zap" not in text and key.hex() not in text
     project.haven("access", HAVEN_MASK_SECRET=SECRET)
@@ -372,17 +345,13 @@ def test_p7_rights_that_drifted_are_taken_back(guarded: Guarded) -> None:
     guarded.rows("drop function privacy.trap()")
 
 
-def test_p11_a_planted_column_is_found_by_mark_name_and_value_whoever_may_read_it(
-    guarded: Guarded,
-) -> None:
+def test_p11_a_planted_column_is_found_by_mark_name_and_value_whoever_may_read_it(guarded: Guarded) -> None:
     """The project's test passed in the build; now it must fail, on the planted columns and on no other."""
     guarded.rows(
         "create table analytics.leak as select 'x ' || email as note, phone as reached, full_name as label, "
         "'-'::text as birth_date, 'harmless'::text as word, email as hidden from raw.customers"
     )
-    guarded.rows(
-        "grant select (note, reached, label, birth_date, word) on analytics.leak to haven_ml"
-    )
+    guarded.rows("grant select (note, reached, label, birth_date, word) on analytics.leak to haven_ml")
     guarded.rows("grant select on analytics.leak to haven_transformer")
     guarded.rows("create table analytics.unseen as select 'word'::text as word")
     guarded.rows("grant select on analytics.unseen to haven_ml")
@@ -393,9 +362,7 @@ def test_p11_a_planted_column_is_found_by_mark_name_and_value_whoever_may_read_i
         ("anns", "(note) on analytics.anns to test_ann"),
         ("everyones", "on analytics.everyones to public"),
     ):
-        guarded.rows(
-            f"create table analytics.{name} as select email as note, phone as shut from raw.customers"
-        )
+        guarded.rows(f"create table analytics.{name} as select email as note, phone as shut from raw.customers")
         guarded.rows(f"grant select {grant}; grant select on analytics.{name} to haven_transformer")
     # One list of names for every reader of it (test_personal_data.py).
     words = ", ".join(f"'word'::text as \"{name}\"" for name in (*PERSONAL, *HARMLESS))
@@ -404,9 +371,8 @@ def test_p11_a_planted_column_is_found_by_mark_name_and_value_whoever_may_read_i
     guarded.rows("grant select on staging.stg_clutter_haven__customers to haven_analyst")
     guarded.rows("grant usage on schema staging to haven_analyst")
     done = guarded.project.dbt(
-        "test", "--select", "no_personal_data_is_readable", expect=1,
-        **guarded.as_role("haven_transformer"),
-    )  # fmt: skip
+        "test", "--select", "no_personal_data_is_readable", expect=1, **guarded.as_role("haven_transformer")
+    )
     assert "FAIL" in done.out, done.out
     found = dict(guarded.rows("select column_name, string_agg(reason, '; ') from "
                               "quality.no_personal_data_is_readable group by 1"))  # fmt: skip
@@ -420,17 +386,12 @@ def test_p11_a_planted_column_is_found_by_mark_name_and_value_whoever_may_read_i
     assert "cannot be looked at" in str(found.pop("analytics.unseen.word"))
     by_name = {name: found.pop(f"analytics.named.{name}", None) for name in PERSONAL}
     assert by_name == {
-        name: f"personal by its name ({kind}); mark it, or say meta.pii: false"
-        for name, kind in PERSONAL.items()
+        name: f"personal by its name ({kind}); mark it, or say meta.pii: false" for name, kind in PERSONAL.items()
     }
     staging = "staging.stg_clutter_haven__customers."
     marked = {"email", "full_name", "phone", "city", "postal_code"}
-    assert {name: "marked" in str(why) for name, why in found.items()} == {
-        staging + name: True for name in marked
-    }
-    guarded.rows(
-        "drop table analytics.leak, analytics.unseen, analytics.named, analytics.anns, analytics.everyones"
-    )
+    assert {name: "marked" in str(why) for name, why in found.items()} == {staging + name: True for name in marked}
+    guarded.rows("drop table analytics.leak, analytics.unseen, analytics.named, analytics.anns, analytics.everyones")
     guarded.rows("drop role test_ann")
     guarded.rows("revoke usage on schema analytics from haven_ml")
     guarded.rows("revoke select on staging.stg_clutter_haven__customers from haven_analyst")
@@ -456,9 +417,7 @@ def test_roles_are_mended_and_may_be_applied_again(guarded: Guarded) -> None:
     guarded.rows("drop table analytics.left_plain, analytics.left_parted cascade")
 
 
-def places_of(
-    guarded: Guarded, texts: tuple[str, ...], *, role: str | None = None
-) -> dict[str, int]:
+def places_of(guarded: Guarded, texts: tuple[str, ...], *, role: str | None = None) -> dict[str, int]:
     """Return how many rows of each relation hold one of `texts` in any column, of any type, that `role` may read."""
     found = {}
     with closing(guarded.session(role)) as session:
@@ -472,9 +431,7 @@ def places_of(
         ):
             ((count,),) = rows(
                 session,
-                sql.SQL(
-                    "select count(*) from (select {} from {}) as held where held::text ilike any(%s)"
-                ).format(
+                sql.SQL("select count(*) from (select {} from {}) as held where held::text ilike any(%s)").format(
                     sql.SQL(", ").join(map(sql.Identifier, columns)), sql.Identifier(schema, table)
                 ),
                 [f"%{text}%" for text in texts],
@@ -507,9 +464,7 @@ def test_b6_a_developer_builds_every_layer_and_sees_no_personal_value(guarded: G
         "select count(*), count(full_name), count(email) from dora_staging.stg_clutter_haven__customers"
     ) == guarded.rows("select count(*), 0::bigint, 0::bigint from raw.customers")
     assert guarded.rows("select count(nickname) from raw_masked.customers") == [(0,)]
-    same = (
-        "select customer_id, state_code, valid_from from {}analytics.dim_customers order by 1, 2, 3"
-    )
+    same = "select customer_id, state_code, valid_from from {}analytics.dim_customers order by 1, 2, 3"
     theirs = guarded.rows(same.format("dora_"))
     assert {row[0] for row in theirs} == {row[0] for row in guarded.rows(same.format(""))}
     seen = places_of(guarded, (*TEXTS, "zelda"), role="haven_developer")
@@ -529,24 +484,15 @@ def test_an_erased_person_is_found_nowhere_and_does_not_come_back(guarded: Guard
     guarded.rows("create schema dev_ann create table people (customer_id bigint, full_name text)")
     guarded.rows("insert into dev_ann.people select customer_id, full_name from raw.customers")
     guarded.rows("create schema ann_snapshots")
-    guarded.rows(
-        "create table ann_snapshots.customers_snapshot as select * from snapshots.customers_snapshot"
-    )
+    guarded.rows("create table ann_snapshots.customers_snapshot as select * from snapshots.customers_snapshot")
     guarded.rows("alter table ann_snapshots.customers_snapshot alter full_name set not null")
     report = project.path / "target" / "reports" / "planted.json"
     report.parent.mkdir(parents=True, exist_ok=True)
     report.write_text('["ZELDA QUUXINGTON"]', encoding="utf-8")
-    sessions = guarded.rows(
-        "select distinct session_id::text from raw.listing_views where customer_id = %s", PERSON
-    )
+    sessions = guarded.rows("select distinct session_id::text from raw.listing_views where customer_id = %s", PERSON)
     texts = (*TEXTS, *(str(session) for (session,) in sessions))
     money, before = totals(guarded), places_of(guarded, texts)
-    held = {
-        "raw.customers",
-        "raw.orders",
-        "snapshots.customers_snapshot",
-        "quality.untrimmed_state_codes",
-    }
+    held = {"raw.customers", "raw.orders", "snapshots.customers_snapshot", "quality.untrimmed_state_codes"}
     assert held | {"ops.runs", "raw.listing_views", "analytics.fct_listing_views"} <= set(before)
 
     plan = project.haven("erase", "customer", str(PERSON), "--dry-run", "--json").json
@@ -585,16 +531,13 @@ def test_an_erased_person_is_found_nowhere_and_does_not_come_back(guarded: Guard
     with closing(connect(project.source)) as session:
         rows(
             session,
-            "update customers set phone = '+1 555 987 6543', updated_at = now() "
-            "where customer_id in (%s, %s)",
+            "update customers set phone = '+1 555 987 6543', updated_at = now() where customer_id in (%s, %s)",
             PERSON,
             PERSON + 1,
         )
     project.haven("load", "customers", **guarded.as_role("haven_loader"))
     assert guarded.rows(
-        "select customer_id, phone from raw.customers where customer_id in (%s, %s) order by 1",
-        PERSON,
-        PERSON + 1,
+        "select customer_id, phone from raw.customers where customer_id in (%s, %s) order by 1", PERSON, PERSON + 1
     ) == [(PERSON, None), (PERSON + 1, "+1 555 987 6543")]
 
 
@@ -639,9 +582,7 @@ def test_k10_a_retention_that_would_take_too_much_is_refused(
     with pytest.raises(ConfigError) as refused:
         raise_refusal(answer)
     assert f"retention of raw.listing_views: {words}" in str(refused.value)
-    assert (
-        guarded.rows("select count(*) from raw.listing_views where _deleted_at is null") == before
-    )
+    assert guarded.rows("select count(*) from raw.listing_views where _deleted_at is null") == before
 
 
 def test_old_rows_leave_and_stay_away(guarded: Guarded) -> None:
@@ -651,8 +592,7 @@ def test_old_rows_leave_and_stay_away(guarded: Guarded) -> None:
         rows(session, "update listing_views set viewed_at = '2001-01-01' where view_id <= 5")
     project.haven("load", "listing_views", "--full", **guarded.as_role("haven_loader"))
     live = (
-        "select count(*) from raw.listing_views "
-        "where _deleted_at is null and viewed_at < now() - interval '400 days'"
+        "select count(*) from raw.listing_views where _deleted_at is null and viewed_at < now() - interval '400 days'"
     )
     ((old,),) = guarded.rows(live)
     assert old >= 5
@@ -662,9 +602,7 @@ def test_old_rows_leave_and_stay_away(guarded: Guarded) -> None:
     guarded.rows("grant usage on schema public to haven_loader")
     guarded.rows("create function raw.tell() returns trigger language plpgsql as "
                  "'begin insert into public.who values (current_user); return new; end'")  # fmt: skip
-    guarded.rows(
-        "create trigger tell before update on raw.listing_views for each row execute function raw.tell()"
-    )
+    guarded.rows("create trigger tell before update on raw.listing_views for each row execute function raw.tell()")
     guarded.rows("alter function raw.tell() owner to haven_loader")
 
     def retain(*args: str) -> tuple[int, int]:

@@ -83,18 +83,9 @@ TABLES = {
     "names": "select {} from generate_series(1, 2)".format(
         ", ".join(f'true as "{name}"' for name in (*PERSONAL, *HARMLESS))
     ),
-}  # fmt: skip
+}
 
-SECRETS = (
-    "zq-secret",
-    "Zqsecret",
-    "zq@secret",
-    "555 0199",
-    "10.99.0.1",
-    "1961-02-03",
-    "Hidden Lane",
-    "DE89",
-)
+SECRETS = ("zq-secret", "Zqsecret", "zq@secret", "555 0199", "10.99.0.1", "1961-02-03", "Hidden Lane", "DE89")
 PEOPLE = {
     "person": """
         select
@@ -129,9 +120,7 @@ MARKS: dict[str, Any] = {
 
 def make_project(folder: Path, tables: list[str]) -> Path:
     """Make a small project with the real one's profiles in the new folder, parsed by dbt once."""
-    for place in (
-        "macros/profiles", "macros/schemas", "models/quality/profiles", "analyses/profiles",
-    ):  # fmt: skip
+    for place in ("macros/profiles", "macros/schemas", "models/quality/profiles", "analyses/profiles"):
         shutil.copytree(ROOT / place, folder / place)
     for place in (
         "macros/privacy/personal_data.sql", "seeds/reference/personal_data.csv", "profiles.yml",
@@ -153,11 +142,7 @@ def make_project(folder: Path, tables: list[str]) -> Path:
         "config": {"meta": {"load": {"strategy": "full"}}},
         "tables": [
             {"name": name, "description": described.get(name, "")}
-            | (
-                {"columns": [{"name": c} | mark for c, mark in MARKS.items()]}
-                if name == "person"
-                else {}
-            )
+            | ({"columns": [{"name": c} | mark for c, mark in MARKS.items()]} if name == "person" else {})
             for name in [*tables, "unloaded"]
         ],
     }
@@ -211,24 +196,18 @@ def shop(cluster_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         ):  # fmt: skip
             rows(session, statement)
         for name, query in (TABLES | PEOPLE).items():
-            statement = (
-                f"create table raw_shop.{name} as select made.*, {LOADED} from ({query}) as made"
-            )
+            statement = f"create table raw_shop.{name} as select made.*, {LOADED} from ({query}) as made"
             rows(session, statement)
         for name in STRANGE:
             table, column = sql.Identifier("raw_shop", name), sql.Identifier(name)
-            statement = sql.SQL(
-                "create table {} as select n % 7 as {}, {} from generate_series(1, 9) as n"
-            )
+            statement = sql.SQL("create table {} as select n % 7 as {}, {} from generate_series(1, 9) as n")
             rows(session, statement.format(table, column, sql.SQL(LOADED)))
         rows(session, "alter table raw_shop.reading add primary key (id)")
-        rows(
-            session, "insert into raw_shop.vote select 9, now(), 1, now()"
-        )  # deleted in the source
+        rows(session, "insert into raw_shop.vote select 9, now(), 1, now()")  # deleted in the source
         page, dictionary = folder / "pages" / "p.html", folder / "docs" / "data.md"
         done = project.haven(
             "profile", *tables, "--json", "--html", str(page), "--dictionary", str(dictionary), HAVEN_SOURCE_PORT="1"
-        )  # fmt: skip
+        )
         yield Shop(project, session, done, page, dictionary)
     made.drop_all()
 
@@ -254,11 +233,7 @@ def test_numbers_are_measured_exactly(shop: Shop) -> None:
 
     assert (table["row_count"], table["duplicate_row_count"], table["is_sampled"]) == (13, 0, False)
     assert table["size_bytes"] > 0
-    assert (found["null_count"], found["null_share"], found["distinct_count"]) == (
-        2,
-        pytest.approx(2 / 13),
-        10,
-    )
+    assert (found["null_count"], found["null_share"], found["distinct_count"]) == (2, pytest.approx(2 / 13), 10)
     assert (found["distinct_basis"], found["duplicate_count"]) == ("exact", 1)
     assert found["key_share"] == pytest.approx(10 / 13)
     assert (found["min"], found["max"]) == ("-9.00", "100.00")
@@ -266,11 +241,7 @@ def test_numbers_are_measured_exactly(shop: Shop) -> None:
     assert found["standard_deviation"] == pytest.approx(statistics.stdev(NUMBERS), rel=1e-9)
     assert tops(found)[:2] == [("5.00", 2), ("-9.00", 1)]
     q1, median, q3 = statistics.quantiles(NUMBERS, n=4, method="inclusive")
-    assert [float(found[n]) for n in ("first_quartile", "median", "third_quartile")] == [
-        q1,
-        median,
-        q3,
-    ]
+    assert [float(found[n]) for n in ("first_quartile", "median", "third_quartile")] == [q1, median, q3]
     low, high = q1 - 1.5 * (q3 - q1), q3 + 1.5 * (q3 - q1)
     assert found["outlier_count"] == sum(not low <= v <= high for v in NUMBERS) == 2
     assert set(found["notes"]) == {"1 negative", "2 outliers"}
@@ -302,11 +273,7 @@ def test_not_finite_values_are_counted_and_left_out(shop: Shop) -> None:
         assert found["standard_deviation"] == pytest.approx(2**0.5)
         assert found["notes"] == ["unique", "3 not finite"]
     found = shop.column("odd", "d")
-    assert (found["min"], found["max"], found["median"]) == (
-        "2026-01-01",
-        "2026-01-03",
-        "2026-01-02",
-    )
+    assert (found["min"], found["max"], found["median"]) == ("2026-01-01", "2026-01-03", "2026-01-02")
     assert "2 not finite" in found["notes"]
     found = shop.column("odd", "t")
     assert (found["min"], found["max"]) == ("4713-01-01 00:00:00+00 BC", "294276-12-31 00:00:00+00")
@@ -335,9 +302,7 @@ def test_text_is_measured(shop: Shop) -> None:
     assert (found["shortest_length"], found["longest_length"]) == (0, 3)
     assert (found["null_count"], found["distinct_count"], tops(found)[0]) == (1, 8, ("tx", 2))
     assert found["notes"] == ["3 blank", "4 untrimmed", "mixed case: values differ by case only"]
-    assert (found["min"], found["first_quartile"], found["median"], found["third_quartile"]) == (
-        None,
-    ) * 4
+    assert (found["min"], found["first_quartile"], found["median"], found["third_quartile"]) == (None,) * 4
 
 
 def test_patterns_are_noted(shop: Shop) -> None:
@@ -352,27 +317,18 @@ def test_large_documents_are_told_apart_but_not_shown(shop: Shop) -> None:
     body = shop.column("doc", "body")
 
     assert (body["distinct_count"], body["top"], body["longest_length"]) == (3, [], 96000)
-    assert (shop.column("doc", "bytes")["distinct_count"], shop.column("doc", "bytes")["top"]) == (
-        3,
-        [],
-    )
+    assert (shop.column("doc", "bytes")["distinct_count"], shop.column("doc", "bytes")["top"]) == (3, [])
     assert shop.table("doc")["duplicate_row_count"] == 1
 
 
 def test_every_type_survives(shop: Shop) -> None:
     table = shop.table("zoo")
 
-    assert (table["row_count"], table["duplicate_row_count"], len(table["columns"])) == (
-        3,
-        1,
-        len(ZOO),
-    )
+    assert (table["row_count"], table["duplicate_row_count"], len(table["columns"])) == (3, 1, len(ZOO))
     for at, type_ in enumerate(ZOO):
         found = table["columns"][f"c{at}"]
         empty = type_ == "xml"
-        assert (found["null_count"], found["distinct_count"]) == ((3, 0) if empty else (1, 1)), (
-            type_
-        )
+        assert (found["null_count"], found["distinct_count"]) == ((3, 0) if empty else (1, 1)), type_
         assert empty or found["personal"] or tops(found)[0][1] == 2, type_
     by_type = dict(zip(ZOO, table["columns"].values(), strict=True))
     assert tops(by_type["json"]) == [('{"a": 1}', 2)]
@@ -394,11 +350,7 @@ def test_tables_without_rows_and_with_many_columns(shop: Shop) -> None:
 
     assert (empty["row_count"], empty["duplicate_row_count"]) == (0, 0)
     assert [c["null_share"] for c in empty["columns"].values()] == [None] * 4
-    assert (len(wide["columns"]), wide["columns"]["c399"]["max"], wide["duplicate_row_count"]) == (
-        400,
-        "399",
-        2,
-    )
+    assert (len(wide["columns"]), wide["columns"]["c399"]["max"], wide["duplicate_row_count"]) == (400, "399", 2)
 
 
 # --- personal data ------------------------------------------------------------------------------
@@ -422,9 +374,7 @@ def test_no_personal_value_is_in_any_output(shop: Shop) -> None:
         "writes_to": looks + "email",
         "weight": "marked as personal in the YAML",
     }
-    assert (
-        shop.column("visit", "by_whom")["personal"] == "its values are those of a personal column"
-    )
+    assert shop.column("visit", "by_whom")["personal"] == "its values are those of a personal column"
     assert shop.column("visit", "token")["personal"] is None
     assert "open 1" in json.dumps(columns)
     assert columns["contact"]["distinct_count"] == 30
@@ -432,18 +382,8 @@ def test_no_personal_value_is_in_any_output(shop: Shop) -> None:
     hidden = ("min", "max", "mean", "standard_deviation", "median", "top", "histogram")
     assert [columns["weight"][n] for n in hidden] == [None] * 5 + [[], []]
     shown = shop.project.haven("profile", "person", "visit")
-    kept = rows(
-        shop.session,
-        "select to_jsonb(p)::text from quality.column_profiles as p where raw_table = 'person'",
-    )
-    texts = [
-        shop.done.out,
-        shown.out,
-        shown.err,
-        shop.page.read_text(),
-        shop.dictionary.read_text(),
-        str(kept),
-    ]
+    kept = rows(shop.session, "select to_jsonb(p)::text from quality.column_profiles as p where raw_table = 'person'")
+    texts = [shop.done.out, shown.out, shown.err, shop.page.read_text(), shop.dictionary.read_text(), str(kept)]
     texts += [path.read_text() for path in (shop.project.path / "target").rglob("*.sql")]
     for text in texts:
         assert not [secret for secret in SECRETS if secret in text]
@@ -466,8 +406,7 @@ def test_the_command_prints_blocks_and_writes_the_page(shop: Shop) -> None:
     assert "shop.reading  13 rows" in done.out
     assert "  key  id\n" in done.out
     assert re.search(
-        r"amount +numeric\(12,2\) +15.38% +10 +-9.00 +100.00 +12 +5.00 \(2\), .* 1 negative, 2 outliers",
-        done.out,
+        r"amount +numeric\(12,2\) +15.38% +10 +-9.00 +100.00 +12 +5.00 \(2\), .* 1 negative, 2 outliers", done.out
     )
     assert f"written to {page}" in done.out
     assert "Profile of shop" in page.read_text()
@@ -478,16 +417,10 @@ def test_a_profile_is_kept_each_day_and_what_moved_is_told(shop: Shop) -> None:
     project, session = shop.project, shop.session
     rows(session, "create table raw_shop.unloaded as select n as id, 'x' || n as code, " + LOADED +
                   " from generate_series(1, 20) as n")  # fmt: skip
-    assert (
-        project.haven("profile", "unloaded", "--json").json["tables"][0]["previous_profiled_on"]
-        is None
-    )
+    assert project.haven("profile", "unloaded", "--json").json["tables"][0]["previous_profiled_on"] is None
     rows(session, "update quality.column_profiles set profiled_on = profiled_on - 1, profile_id = 'old' || profile_id, "
                   "profiled_at = profiled_at - interval '1 day' where raw_table = 'unloaded'")  # fmt: skip
-    rows(
-        session,
-        "update raw_shop.unloaded set code = case when id % 2 = 0 then 'x1' end where id > 10",
-    )
+    rows(session, "update raw_shop.unloaded set code = case when id % 2 = 0 then 'x1' end where id > 10")
     rows(session, "delete from raw_shop.unloaded where id = 20")
 
     done = project.haven("profile", "unloaded")
@@ -505,18 +438,14 @@ def test_a_profile_is_kept_each_day_and_what_moved_is_told(shop: Shop) -> None:
 def test_the_dictionary_is_the_same_for_the_same_data(shop: Shop, tmp_path: Path) -> None:
     first = shop.dictionary.read_text()
     path = tmp_path / "again.md"
-    rows(
-        shop.session, "create table raw_shop.copy as select * from raw_shop.person order by id desc"
-    )
+    rows(shop.session, "create table raw_shop.copy as select * from raw_shop.person order by id desc")
     rows(shop.session, "drop table raw_shop.person; alter table raw_shop.copy rename to person")
     shop.project.haven("profile", "person", "--dictionary", str(path))
 
     section = path.read_text().split("## ")[1]
     assert section.rstrip() in first
     assert "People \\| of the &lt;b&gt;shop&lt;/b&gt;." in first
-    assert (
-        "| id | `integer` | 0% | 30 | unique |  | Who it is. | `1` to `30` |" in first.splitlines()
-    )
+    assert "| id | `integer` | 0% | 30 | unique |  | Who it is. | `1` to `30` |" in first.splitlines()
     assert "How heavy, as staging says." in first
     table_rows = [line for line in first.splitlines() if line.startswith("| ")]
     assert {len(re.findall(r"(?<!\\)\|", line)) for line in table_rows} == {4, 9}
@@ -539,10 +468,7 @@ def test_exit_codes_of_the_command(shop: Shop) -> None:
 
 
 def test_a_table_that_may_not_be_read_is_named_and_keeps_the_old_profile(shop: Shop) -> None:
-    rows(
-        shop.session,
-        "create view raw_shop.unloaded as select 1 / (id - 1) as x from raw_shop.visit",
-    )
+    rows(shop.session, "create view raw_shop.unloaded as select 1 / (id - 1) as x from raw_shop.visit")
 
     done = shop.project.haven("profile", "unloaded", expect=1)
     rows(shop.session, "drop view raw_shop.unloaded")
@@ -566,10 +492,7 @@ def test_the_page_in_a_browser(shop: Shop, browser: Browser, tmp_path: Path) -> 
     assert dom.count('scope="row"') == 3
     assert len(re.findall(r"<h1", dom)) == 1
     charts = re.findall(r'<svg[^>]*role="img"[^>]*aria-label="([^"]+)"', dom)
-    assert charts == [
-        "Histogram from 1 to 70",
-        "Histogram from 2026-01-02 00:00:00+00 to 2026-03-12 00:00:00+00",
-    ]
+    assert charts == ["Histogram from 1 to 70", "Histogram from 2026-01-02 00:00:00+00 to 2026-03-12 00:00:00+00"]
     assert dom.count("<rect") == 20 + 20
     assert "the warehouse has no raw_shop.unloaded" in dom
     assert dom.count('class="badge fail"') == 2
@@ -624,25 +547,21 @@ def related(cluster_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
     with closing(connect(project.warehouse)) as session:
         rows(session, "create schema raw_shop")
         for name, query in RELATED.items():
-            statement = (
-                f"create table raw_shop.{name} as select made.*, {LOADED} from ({query}) as made"
-            )
+            statement = f"create table raw_shop.{name} as select made.*, {LOADED} from ({query}) as made"
             rows(session, statement)
         rows(session, "alter table raw_shop.people add primary key (id)")
         rows(session, "alter table raw_shop.deals add primary key (deal_id)")
         page, dictionary = path / "page.html", path / "data.md"
         done = project.haven(
             "profile", *RELATED, "--json", "--sample", "5000", "--html", str(page), "--dictionary", str(dictionary)
-        )  # fmt: skip
+        )
         yield Shop(project, session, done, page, dictionary)
     made.drop_all()
 
 
 def test_a_sample_is_labelled_and_stable(related: Shop) -> None:
     big = related.table("big")
-    again = related.project.haven("profile", "big", "small", "--json", "--sample", "5000").json[
-        "tables"
-    ]
+    again = related.project.haven("profile", "big", "small", "--json", "--sample", "5000").json["tables"]
     shown = related.project.haven("profile", "big", "--sample", "5000")
 
     assert (big["row_count"], big["is_sampled"], big["duplicate_row_count"]) == (100000, True, None)
@@ -678,22 +597,15 @@ def test_keys_references_and_dependencies_are_queries(related: Shop) -> None:
         ("shop.plain", ["code"], False, True), ("shop.plain", ["number"], False, True),
         ("shop.small", ["number"], False, True),
     ]  # fmt: skip
-    references = {
-        row[:5]: (int(row[5]), int(row[6]), float(row[7])) for row in found("profiles/foreign_keys")
-    }
+    references = {row[:5]: (int(row[5]), int(row[6]), float(row[7])) for row in found("profiles/foreign_keys")}
     people, deals = "shop.people", "shop.deals"
-    assert (
-        {key: value for key, value in references.items() if key[0] == deals}
-        == {
-            (deals, "owner_people_id", people, "id", "name and values"): (1000, 0, 0),
-            (deals, "people_id", people, "id", "name and values"): (990, 0, 0),
-            (deals, "peopleRef", people, "id", "name and values"): (1000, 20, 0.02),
-            (deals, "account", people, "login", "values"): (1000, 0, 0),
-        }
-    )  # all of people_bad are orphans; kind_id is an integer, kinds.kind_id a bigint; tier is no reference
-    dependencies = {
-        row[1:3] for row in found("profiles/functional_dependencies") if row[0] == deals
-    }
+    assert {key: value for key, value in references.items() if key[0] == deals} == {
+        (deals, "owner_people_id", people, "id", "name and values"): (1000, 0, 0),
+        (deals, "people_id", people, "id", "name and values"): (990, 0, 0),
+        (deals, "peopleRef", people, "id", "name and values"): (1000, 20, 0.02),
+        (deals, "account", people, "login", "values"): (1000, 0, 0),
+    }  # all of people_bad are orphans; kind_id is an integer, kinds.kind_id a bigint; tier is no reference
+    dependencies = {row[1:3] for row in found("profiles/functional_dependencies") if row[0] == deals}
     assert {("tier", "tier_name"), ("tier_name", "tier")} <= dependencies
     assert ("tier", "kind_id") not in dependencies
     assert ("kind_id", "tier") not in dependencies
@@ -705,10 +617,7 @@ def test_a_table_may_refer_to_itself_and_to_others() -> None:
         name: {
             "attached_node": "source.shop.part",
             "depends_on": {"nodes": inputs},
-            "test_metadata": {
-                "name": "relationships",
-                "kwargs": {"column_name": name, "field": "id"},
-            },
+            "test_metadata": {"name": "relationships", "kwargs": {"column_name": name, "field": "id"}},
         }
         for name, inputs in (
             ("parent_id", ["source.shop.part"]),

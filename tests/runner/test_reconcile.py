@@ -63,11 +63,7 @@ def filled(shop: Shop) -> Shop:
 def look(shop: Shop, spec: TableSpec = ITEM, **wishes: Any) -> Reconciliation:
     """Reconcile one table that can be compared."""
     result = reconcile_table(
-        spec,
-        shop.source_settings,
-        shop.warehouse_settings,
-        ReconcileRequest(**wishes),
-        run_id="look",
+        spec, shop.source_settings, shop.warehouse_settings, ReconcileRequest(**wishes), run_id="look"
     )
     assert result.error is None, result.error
     return result
@@ -134,9 +130,7 @@ def test_values_are_read_only_when_asked_for(filled: Shop) -> None:
     assert difference.values == {"name": ("name 500", "secret")}
 
 
-def test_a_tombstone_of_a_living_row_is_missing_and_one_of_a_dead_row_is_right(
-    filled: Shop,
-) -> None:
+def test_a_tombstone_of_a_living_row_is_missing_and_one_of_a_dead_row_is_right(filled: Shop) -> None:
     filled.execute("delete from item where id = 3")
     filled.load_one(ITEM)
     assert look(filled).status == "ok"
@@ -165,10 +159,7 @@ def test_rows_that_changed_after_the_load_are_pending(filled: Shop) -> None:
     assert kinds(result) == (0, 0, 0, 2)
     assert result.status == "ok"
     assert result.match_pct == Decimal(100)
-    assert names(result) == {
-        ("pending", ("5",), ("name", "updated_at")),
-        ("pending", ("2000",), ()),
-    }
+    assert names(result) == {("pending", ("5",), ("name", "updated_at")), ("pending", ("2000",), ())}
     filled.load_one(ITEM)
     assert kinds(look(filled)) == (0, 0, 0, 0)
 
@@ -252,7 +243,7 @@ AWKWARD = {
     "tsvector": ["a:1", "a:1A", "", None],
     "mood": ["sad", "glad", None],
     "positive": ["1.0", "1.00", None],
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("kind", AWKWARD)
@@ -327,15 +318,11 @@ def test_composite_keys_and_odd_identifiers(shop: Shop) -> None:
     table = sql.Identifier(spec.source_table)
     shop.execute(
         sql.SQL(
-            "create table {} (\"order\" text, \"Größe %s\" int, compared int, \"{{}}\" text, bucket int, number int, "
-            "primary key (\"order\", \"Größe %s\"))"
+            'create table {} ("order" text, "Größe %s" int, compared int, "{{}}" text, bucket int, number int, '
+            'primary key ("order", "Größe %s"))'
         ).format(table)
-    )  # fmt: skip
-    shop.execute(
-        sql.SQL("insert into {} select 'a', n, n, 'b' from generate_series(1, 9) as n").format(
-            table
-        )
     )
+    shop.execute(sql.SQL("insert into {} select 'a', n, n, 'b' from generate_series(1, 9) as n").format(table))
     shop.load_one(spec)
     spoil(
         shop,
@@ -356,17 +343,11 @@ def test_a_table_without_a_key_is_compared_as_a_bag(shop: Shop) -> None:
     shop.execute("insert into item values ('once'), (null), (null)")
     shop.load_one(FULL)
     assert look(shop, FULL).status == "ok"
-    spoil(
-        shop,
-        "delete from raw.item where ctid in (select ctid from raw.item where a = 'same' limit 3)",
-    )
+    spoil(shop, "delete from raw.item where ctid in (select ctid from raw.item where a = 'same' limit 3)")
     spoil(shop, "insert into raw.item values ('once', now(), 1), ('new', now(), 1)")
     result = look(shop, FULL)
     assert kinds(result) == (3, 2, 0, 0)
-    assert {(d.kind, d.key, d.copies) for d in result.named} == {
-        ("missing", None, 3),
-        ("extra", None, 1),
-    }
+    assert {(d.kind, d.key, d.copies) for d in result.named} == {("missing", None, 3), ("extra", None, 1)}
     with pytest.raises(Exception, match="haven load item --full"):
         repair(shop, result, FULL)
 
@@ -377,9 +358,7 @@ def test_a_repair_mends_exactly_what_differs_and_a_second_moves_nothing(filled: 
     spoil(filled, "update raw.item set name = 'wrong' where id = 500")
     filled.execute("update item set name = 'newer', updated_at = now() where id = 5")
     watermark = rows(filled.warehouse, "select watermark, load_id from ops.watermarks")
-    untouched = (
-        "select ctid::text, item.* from raw.item where id not in (5, 7, 500, 5000) order by 2"
-    )
+    untouched = "select ctid::text, item.* from raw.item where id not in (5, 7, 500, 5000) order by 2"
     before = rows(filled.warehouse, untouched)
     found = look(filled)
     assert kinds(found) == (1, 1, 1, 1)
@@ -487,10 +466,7 @@ def test_another_server_encoding_gives_the_same_bytes(filled: Shop, databases: D
         latin.execute("create table item (id text primary key, name text)")
         latin.execute("insert into item values ('é', 'Größe'), ('ü', 'ß')")
         latin.load_one(FULL)
-        assert rows(latin.warehouse, "select name from raw.item order by id") == [
-            ("Größe",),
-            ("ß",),
-        ]
+        assert rows(latin.warehouse, "select name from raw.item order by id") == [("Größe",), ("ß",)]
         assert look(latin, FULL).status == "ok"
         spoil(latin, "update raw.item set name = 'ss' where id = 'ü'")
         result = look(latin, FULL)
@@ -504,9 +480,7 @@ def test_another_server_encoding_gives_the_same_bytes(filled: Shop, databases: D
         admin.close()
 
 
-def test_an_older_server_as_source_hashes_alike(
-    debian_source: Connection, databases: Databases
-) -> None:
+def test_an_older_server_as_source_hashes_alike(debian_source: Connection, databases: Databases) -> None:
     old = Shop(debian_source, databases.create("warehouse"))
     old.execute(
         "create table item (id int primary key, a text, b numeric, c jsonb, d timestamptz, e int[], "
@@ -537,15 +511,9 @@ CHANGES = st.lists(
 )
 
 
-@settings(
-    max_examples=15,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(CHANGES)
-def test_any_set_of_changes_is_found_and_repaired(
-    filled: Shop, changes: list[tuple[str, int]]
-) -> None:
+def test_any_set_of_changes_is_found_and_repaired(filled: Shop, changes: list[tuple[str, int]]) -> None:
     expected = set()
     for kind, number in changes:
         if kind == "missing":
@@ -587,9 +555,7 @@ def project(filled: Shop, tmp_path: Path) -> Project:
     (tmp_path / "dbt_project.yml").write_text("name: shop\nprofile: haven\n", encoding="utf-8")
     (tmp_path / "models" / "sources.yml").write_text(SOURCES, encoding="utf-8")
     root = Path(__file__).parents[2]
-    (tmp_path / "profiles.yml").write_text(
-        (root / "profiles.yml").read_text(encoding="utf-8"), encoding="utf-8"
-    )
+    (tmp_path / "profiles.yml").write_text((root / "profiles.yml").read_text(encoding="utf-8"), encoding="utf-8")
     filled.execute("create table other (a int)")
     filled.execute("insert into other values (1)")
     project = Project(tmp_path, filled.source_settings, filled.warehouse_settings)
@@ -597,9 +563,7 @@ def project(filled: Shop, tmp_path: Path) -> Project:
     return project
 
 
-def test_the_command_finds_repairs_and_ends_with_the_right_code(
-    project: Project, filled: Shop
-) -> None:
+def test_the_command_finds_repairs_and_ends_with_the_right_code(project: Project, filled: Shop) -> None:
     done = project.haven("reconcile")
     assert "shop.item" in done.out
     assert "100" in done.out
@@ -623,10 +587,9 @@ def test_the_command_finds_repairs_and_ends_with_the_right_code(
     done = project.haven("reconcile", "item", "--repair")
     assert "1 rows repaired" in done.out
     assert filled.live() == filled.truth()
-    assert rows(
-        filled.warehouse,
-        "select command, status from ops.runs order by started_at desc limit 1",
-    ) == [("reconcile", "ok")]
+    assert rows(filled.warehouse, "select command, status from ops.runs order by started_at desc limit 1") == [
+        ("reconcile", "ok")
+    ]
     stored = rows(
         filled.warehouse,
         "select status, different_rows, sample_keys, column_differences from ops.reconciliations "
@@ -634,12 +597,7 @@ def test_the_command_finds_repairs_and_ends_with_the_right_code(
     )
     assert stored == [
         ("ok", 0, [], {}),
-        (
-            "different",
-            1,
-            [{"kind": "different", "key": ["5"], "columns": ["name"]}],
-            {"name": 1},
-        ),
+        ("different", 1, [{"kind": "different", "key": ["5"], "columns": ["name"]}], {"name": 1}),
     ]
     project.haven("reconcile", "item", "--repair")
     count = rows(filled.warehouse, "select count(*) from ops.table_loads where mode = 'repair'")
@@ -649,10 +607,7 @@ def test_the_command_finds_repairs_and_ends_with_the_right_code(
 def test_the_command_line_maps_failures_to_exit_codes(project: Project, filled: Shop) -> None:
     spoil(filled, "insert into raw.other values (2, now(), 1)")
     done = project.haven("reconcile", expect=1)
-    assert (
-        "error: shop.other: 1 extra; no key to repair by: run `haven load shop.other --full`"
-        in (done.err)
-    )
+    assert "error: shop.other: 1 extra; no key to repair by: run `haven load shop.other --full`" in (done.err)
     assert "no table 'itme' in the sources YAML: did you mean item?" in (
         project.haven("reconcile", "itme", expect=2).err
     )
@@ -660,22 +615,14 @@ def test_the_command_line_maps_failures_to_exit_codes(project: Project, filled: 
     assert "cannot connect to source" in done.err
     project.haven("reconcile", expect=3, HAVEN_WAREHOUSE_PORT="1")
     with_lock = filled.warehouse.cursor()
-    with_lock.execute(
-        "select pg_advisory_lock(%s, hashtext(%s))",
-        (
-            0x4841564E,
-            project.source.place,
-        ),
-    )
+    with_lock.execute("select pg_advisory_lock(%s, hashtext(%s))", (0x4841564E, project.source.place))
     assert "is being loaded by" in project.haven("reconcile", "--repair", expect=75).err
     # Looking needs no lock.
     project.haven("reconcile", "item")
     filled.warehouse.rollback()
 
 
-def test_h10_deletes_that_are_not_followed_are_a_state_of_their_own(
-    project: Project, filled: Shop
-) -> None:
+def test_h10_deletes_that_are_not_followed_are_a_state_of_their_own(project: Project, filled: Shop) -> None:
     path = project.path / "models" / "sources.yml"
     text = path.read_text(encoding="utf-8")
     filled.execute("delete from item where id <= 13")
@@ -687,9 +634,7 @@ def test_h10_deletes_that_are_not_followed_are_a_state_of_their_own(
     assert "error" not in done.err
     (item,) = project.haven("reconcile", "item", "--json").json["tables"]
     assert (item["status"], item["deletes_not_followed"], item["named"]) == ("not_followed", 13, [])
-    stored = (
-        "select status, extra_rows, match_pct from ops.reconciliations where table_name = 'item'"
-    )
+    stored = "select status, extra_rows, match_pct from ops.reconciliations where table_name = 'item'"
     assert set(rows(filled.warehouse, stored)) == {("not_followed", 13, Decimal(100))}
 
 
@@ -708,10 +653,9 @@ def test_l16_a_view_without_a_stable_result_is_no_difference(filled: Shop) -> No
         filled.execute(f"create view {name} as {query}")
         specs.append(
             replace(
-                ITEM, name=name, source_table=name, raw_table=name, strategy="full", watermark=None,
-                primary_key=("id",),
+                ITEM, name=name, source_table=name, raw_table=name, strategy="full", watermark=None, primary_key=("id",)
             )
-        )  # fmt: skip
+        )
     filled.execute("create view steady as select id, name, length(name) as size from item")
     steady = replace(specs[0], name="steady", source_table="steady", raw_table="steady")
     filled.load(*specs, steady)
@@ -731,9 +675,7 @@ def test_l17_tables_are_compared_several_at_a_time_as_of_one_moment(filled: Shop
     for number in range(6):
         filled.execute(f"create table t{number} as table item")
         filled.execute(f"alter table t{number} add primary key (id)")
-        specs.append(
-            replace(ITEM, name=f"t{number}", source_table=f"t{number}", raw_table=f"t{number}")
-        )
+        specs.append(replace(ITEM, name=f"t{number}", source_table=f"t{number}", raw_table=f"t{number}"))
     filled.load(*specs)
     seen: list[str] = []
 

@@ -83,23 +83,16 @@ def test_counts_statuses_and_order(tmp_path: Path) -> None:
     order = [one["status"] for one in made["checks"]]
     assert order == ["fail", "error", "warn", "not_run", "not_run", "skipped", "pass"]
     reasons = {one["name"]: one["message"] for one in made["checks"] if one["status"] == "not_run"}
-    assert reasons == {
-        "t_left_out": "It was not part of this run.",
-        "t_off": "It is switched off.",
-    }
+    assert reasons == {"t_left_out": "It was not part of this run.", "t_off": "It is switched off."}
 
 
 @pytest.mark.parametrize(
     ("statuses", "expected"),
     [(["pass"], "pass"), (["pass", "warn"], "warn"), (["warn", "error"], "fail"), ([], "pass")],
 )
-def test_the_report_as_a_whole_is_as_bad_as_its_worst_check(
-    tmp_path: Path, statuses: list[str], expected: str
-) -> None:
+def test_the_report_as_a_whole_is_as_bad_as_its_worst_check(tmp_path: Path, statuses: list[str], expected: str) -> None:
     tests = [check(f"t_{at}", PEOPLE) for at in range(len(statuses))]
-    results = {
-        test["unique_id"]: {"status": status} for test, status in zip(tests, statuses, strict=True)
-    }
+    results = {test["unique_id"]: {"status": status} for test, status in zip(tests, statuses, strict=True)}
     write_artifacts(tmp_path, [model("people", "staging"), *tests], results)
 
     assert validate(tmp_path)["status"] == expected
@@ -149,9 +142,7 @@ def broken_run(target: Path, **summary: object) -> Path:
     staged = model("stg_orders", "staging", (orders["unique_id"],))
     mart = model("revenue", "marts/finance", (staged["unique_id"],))
     other = model("people", "marts/finance")
-    write_artifacts(
-        target, [orders, staged, mart, other], {mart["unique_id"]: {"status": "success"}}
-    )
+    write_artifacts(target, [orders, staged, mart, other], {mart["unique_id"]: {"status": "success"}})
     path = target / "run_results.json"
     document = json.loads(path.read_text())
     document["metadata"]["env"] = {"HAVEN_RUN_ID": "A"}
@@ -161,9 +152,7 @@ def broken_run(target: Path, **summary: object) -> Path:
     return target
 
 
-def test_b9_a_table_that_failed_to_load_makes_the_report_red_and_names_stale_marts(
-    tmp_path: Path,
-) -> None:
+def test_b9_a_table_that_failed_to_load_makes_the_report_red_and_names_stale_marts(tmp_path: Path) -> None:
     cause = 'column "a" of relation ' + "x" * 300 + " does not exist"
     loads = [{"table": "raw.orders", "error": cause}, {"table": "raw.people", "error": None}]
     broken_run(tmp_path, run_id="A", status="failed", loads=loads)
@@ -171,9 +160,7 @@ def test_b9_a_table_that_failed_to_load_makes_the_report_red_and_names_stale_mar
     made = validate(tmp_path)
 
     assert made["status"] == "fail"
-    assert made["problems"] == [
-        {"kind": "load", "name": "raw.orders", "message": cause, "stale": ["revenue"]}
-    ]
+    assert made["problems"] == [{"kind": "load", "name": "raw.orders", "message": cause, "stale": ["revenue"]}]
     page = (tmp_path / "validation.html").read_text()
     assert "<code>raw.orders</code> was not loaded" in page
     assert "Stale: <code>revenue</code>." in page
@@ -195,9 +182,7 @@ def test_b9_a_table_that_differs_from_its_source_is_a_problem_too(tmp_path: Path
         ({"run_id": "B", "status": "running"}, "it has not ended yet, or was killed"),
     ],
 )
-def test_b12_pages_say_that_a_later_run_never_got_to_dbt(
-    tmp_path: Path, summary: dict[str, Any], message: str
-) -> None:
+def test_b12_pages_say_that_a_later_run_never_got_to_dbt(tmp_path: Path, summary: dict[str, Any], message: str) -> None:
     project = make_project(tmp_path)
     broken_run(project / "target", **summary)
 
@@ -256,9 +241,7 @@ def test_secrets_and_key_values_leave_messages(tmp_path: Path) -> None:
         ({"loads": ["odd"]}, []),
     ],
 )
-def test_a_run_summary_with_missing_keys_is_read(
-    tmp_path: Path, summary: dict[str, Any], expected: list[str]
-) -> None:
+def test_a_run_summary_with_missing_keys_is_read(tmp_path: Path, summary: dict[str, Any], expected: list[str]) -> None:
     write_artifacts(tmp_path, [])
     (tmp_path / "haven").mkdir()
     (tmp_path / "haven" / "run_summary.json").write_text(json.dumps(summary))
@@ -279,22 +262,14 @@ def test_k1_a_torn_run_summary_is_none(tmp_path: Path, text: str) -> None:
 
 
 def test_the_page_in_a_browser(
-    tmp_path: Path,
-    browser: Browser,
-    warehouse_settings: Connection,
-    warehouse_connection: PgConnection,
+    tmp_path: Path, browser: Browser, warehouse_settings: Connection, warehouse_connection: PgConnection
 ) -> None:
     entries, results = people_checks(failures=1)
     calm = check("calm", PEOPLE)
     results[calm["unique_id"]] = {"status": "pass"}
     kept = source("node_results", source_name="results", schema="ops")
     write_artifacts(tmp_path, [*entries, calm, kept], results)
-    sample = {
-        "columns": ["note", EVIL],
-        "rows": [[EVIL, None]],
-        "masked_columns": [EVIL],
-        "note": None,
-    }
+    sample = {"columns": ["note", EVIL], "rows": [[EVIL, None]], "masked_columns": [EVIL], "note": None}
     prepare(warehouse_connection)
     rows(
         warehouse_connection,
@@ -345,9 +320,7 @@ def test_the_picture_has_a_box_per_node_and_a_line_per_edge(tmp_path: Path) -> N
     drawn = [raw, stg, snap, mart, board]
     assert count == len(drawn)
     assert sorted(shown) == sorted(one["unique_id"] for one in drawn)
-    assert edges == {
-        (parent, one["unique_id"]) for one in drawn for parent in one["depends_on"]["nodes"]
-    }
+    assert edges == {(parent, one["unique_id"]) for one in drawn for parent in one["depends_on"]["nodes"]}
     tooltips = [group.findtext(f"{SVG}title") or "" for group in root.iter(f"{SVG}g")]
     assert any("</script>" in text for text in tooltips)
 
@@ -397,10 +370,7 @@ def test_a_sealed_page_may_not_use_the_network() -> None:
 def test_docs_leave_out_packages_and_tracking() -> None:
     manifest = {
         "metadata": {"project_name": PROJECT, "send_anonymous_usage_stats": True},
-        "nodes": {
-            "model.shop.a": {"package_name": "shop"},
-            "model.elementary.b": {"package_name": "elementary"},
-        },
+        "nodes": {"model.shop.a": {"package_name": "shop"}, "model.elementary.b": {"package_name": "elementary"}},
         "macros": {"macro.dbt.c": {"package_name": "dbt"}},
         "docs": {"doc.dbt.__overview__": {"package_name": "dbt"}},
         "child_map": {"model.shop.a": ["model.elementary.b"], "model.elementary.b": []},
@@ -428,10 +398,7 @@ def test_docs_data_cannot_end_its_script_element() -> None:
 @pytest.mark.parametrize(
     ("output", "line"),
     [
-        (
-            "Running\n\x1b[31mDatabase Error\n  no such host\x1b[0m\nbye",
-            "Database Error no such host",
-        ),
+        ("Running\n\x1b[31mDatabase Error\n  no such host\x1b[0m\nbye", "Database Error no such host"),
         ("only this", "only this"),
         ("", "it printed nothing"),
     ],
@@ -468,15 +435,11 @@ def environment(warehouse: Connection) -> dict[str, str]:
 def dbt_build(project: Path, env: dict[str, str]) -> None:
     """Build the project as `haven run` would."""
     command = [sys.executable, "-m", "dbt.cli.main", "build", "--profiles-dir", str(project)]
-    done = subprocess.run(
-        command, cwd=project, env=env, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(command, cwd=project, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
 
 
-def test_reports_of_a_real_project(
-    tmp_path: Path, warehouse_settings: Connection, browser: Browser
-) -> None:
+def test_reports_of_a_real_project(tmp_path: Path, warehouse_settings: Connection, browser: Browser) -> None:
     project = make_project(tmp_path / "my project")
     env = environment(warehouse_settings)
     dbt_build(project, env)
@@ -513,9 +476,7 @@ def test_one_failing_report_does_not_stop_the_others(tmp_path: Path) -> None:
     for name in ("validation.html", "validation.json"):
         (reports / name).write_text("of yesterday")
 
-    results = {
-        result.name: result for result in build_reports(project, NOWHERE, ["validation", "dag"])
-    }
+    results = {result.name: result for result in build_reports(project, NOWHERE, ["validation", "dag"])}
 
     assert results["validation"].status == "failed"
     assert "tests nothing" in results["validation"].detail
@@ -554,12 +515,7 @@ def fake_edr(folder: Path, body: str) -> dict[str, str]:
         (place / "__init__.py").write_text("")
     head = "import os, sys, time\npage = sys.argv[sys.argv.index('--file-path') + 1]\n"
     (package / "cli.py").write_text(head + body)
-    return {
-        **os.environ,
-        **NOWHERE,
-        "PYTHONPATH": str(folder / "fake"),
-        "DBT_TARGET_PATH": "target",
-    }
+    return {**os.environ, **NOWHERE, "PYTHONPATH": str(folder / "fake"), "DBT_TARGET_PATH": "target"}
 
 
 def elementary_project(folder: Path, version: str = "1.0.0") -> Path:
@@ -587,19 +543,13 @@ def test_elementary_is_skipped_when_its_models_are_off(tmp_path: Path) -> None:
 
     result, _ = build_reports(project, NOWHERE, ["elementary"])
 
-    assert (result.status, result.detail) == (
-        "skipped",
-        "its models are switched off in dbt_project.yml",
-    )
+    assert (result.status, result.detail) == ("skipped", "its models are switched off in dbt_project.yml")
 
 
 def test_edr_gets_a_profile_without_password_and_a_home_of_its_own(tmp_path: Path) -> None:
     project = elementary_project(tmp_path)
     names = "'HOME', 'HAVEN_EDR_SCHEMA', 'DBT_PACKAGES_FOLDER', 'DBT_TARGET_PATH'"
-    env = fake_edr(
-        tmp_path,
-        f"open(page, 'w').write('<p>' + '|'.join(str(os.environ.get(n)) for n in ({names})))\n",
-    )
+    env = fake_edr(tmp_path, f"open(page, 'w').write('<p>' + '|'.join(str(os.environ.get(n)) for n in ({names})))\n")
 
     result, _ = build_reports(project, env, ["elementary"])
 
@@ -653,9 +603,7 @@ def run_command(project: Path, *args: str, monkeypatch: pytest.MonkeyPatch) -> R
     return CliRunner().invoke(app, ["report", "--project-dir", str(project), *args])
 
 
-def test_the_command_prints_where_each_file_is(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_command_prints_where_each_file_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     project = make_project(tmp_path)
     write_artifacts(project / "target", [model("people", "staging")], {})
 
@@ -670,9 +618,7 @@ def test_the_command_prints_where_each_file_is(
     assert str(project / "target" / "reports" / "dag.svg") in plain.stdout
 
 
-def test_the_command_fails_if_a_report_fails(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_command_fails_if_a_report_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     project = make_project(tmp_path)
 
     done = run_command(project, "--only", "validation", monkeypatch=monkeypatch)

@@ -150,10 +150,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory, module_databases: Databases) 
     made = Project(folder, module_databases.create("source"), warehouse)
     with closing(connect(warehouse)) as session:
         prepare(session)
-        rows(
-            session,
-            "create schema raw; create table raw.people as select now() - interval '3 days' as at",
-        )
+        rows(session, "create schema raw; create table raw.people as select now() - interval '3 days' as at")
     run = {"DBT_ENV_CUSTOM_ENV_HAVEN_RUN_ID": RUN}
     made.dbt("source", "freshness", expect=1, **run)
     made.dbt("build", "--exclude", "left_out", expect=1, **run)
@@ -178,18 +175,12 @@ def validate(project: Project) -> dict[str, Any]:
     folder = project.path / "target"
     made = write_validation(folder, folder, project.warehouse.as_env())
     schema = Path(report.__file__).with_name("validation.schema.json").read_text("utf-8")
-    jsonschema.validate(
-        json.loads((folder / "validation.json").read_text("utf-8")), json.loads(schema)
-    )
+    jsonschema.validate(json.loads((folder / "validation.json").read_text("utf-8")), json.loads(schema))
     return made
 
 
 def test_each_node_of_a_run_has_one_result(shop: Project) -> None:
-    found = ask(
-        shop,
-        "select node_name, kind, status, failures from ops.node_results where run_id = %s",
-        RUN,
-    )
+    found = ask(shop, "select node_name, kind, status, failures from ops.node_results where run_id = %s", RUN)
     assert {(name, kind): (status, failures) for name, kind, status, failures in found} == {
         ("freshness of shop.people", "freshness"): ("fail", None),
         ("people", "model"): ("success", None),
@@ -217,23 +208,13 @@ def test_each_node_of_a_run_has_one_result(shop: Project) -> None:
 
 
 def test_a_result_says_what_its_node_is(shop: Project) -> None:
-    columns = (
-        "model_name, column_name, layer, severity, owner, tags, failures_schema, failures_table"
-    )
+    columns = "model_name, column_name, layer, severity, owner, tags, failures_schema, failures_table"
     kept = ("quality", "few_ids")
-    assert result(shop, "few_ids", columns) == (
-        "people", "id", "staging", "warn", "Staff", ["nightly"], *kept,
-    )  # fmt: skip
-    assert result(shop, "have_email", "severity, owner, description") == (
-        "error", "Post", "Each can be written to.",
-    )  # fmt: skip
-    assert result(shop, "cut_off", "layer, path, message") == (
-        "marts/finance", "models/schema.yml", None,
-    )  # fmt: skip
+    assert result(shop, "few_ids", columns) == ("people", "id", "staging", "warn", "Staff", ["nightly"], *kept)
+    assert result(shop, "have_email", "severity, owner, description") == ("error", "Post", "Each can be written to.")
+    assert result(shop, "cut_off", "layer, path, message") == ("marts/finance", "models/schema.yml", None)
     kinds = len(SEED.read_text(encoding="utf-8").splitlines()) - 1
-    assert result(shop, "personal_data", "rows_affected, layer, rule") == (
-        kinds, "seeds", "personal_data is built",
-    )  # fmt: skip
+    assert result(shop, "personal_data", "rows_affected, layer, rule") == (kinds, "seeds", "personal_data is built")
     ((is_timed, is_apart),) = ask(
         shop,
         "select bool_and(seconds > 0 and finished_at <= recorded_at) filter (where status = 'success'), "
@@ -255,9 +236,7 @@ def test_each_kind_of_rule_is_put_into_words(shop: Project) -> None:
         "freshness of shop.people": "shop.people is fresh (warns after 6 hours, fails after 1 day)",
     }
     assert {name: result(shop, name, "rule")[0] for name in rules} == rules
-    assert result(shop, "freshness of shop.people", "message, layer") == (
-        "The newest row is 3 days old.", "sources",
-    )  # fmt: skip
+    assert result(shop, "freshness of shop.people", "message, layer") == ("The newest row is 3 days old.", "sources")
 
 
 def test_failing_rows_are_kept_without_personal_values(shop: Project) -> None:
@@ -288,19 +267,12 @@ def test_the_names_that_are_personal_are_masked_and_no_others(shop: Project) -> 
     ("name", "note"),
     [
         ("keeps_nothing", "This test does not store the rows it finds."),
-        (
-            "rows_are_gone",
-            'The stored rows cannot be read: "quality"."rows_are_gone" does not exist.',
-        ),
+        ("rows_are_gone", 'The stored rows cannot be read: "quality"."rows_are_gone" does not exist.'),
         ("rows_break", "The stored rows cannot be read (SQLSTATE 22012)."),
     ],
 )
-def test_rows_that_cannot_be_shown_say_why_and_stop_no_others(
-    shop: Project, name: str, note: str
-) -> None:
-    assert result(shop, name, "failing_rows") == (
-        {"columns": [], "rows": [], "masked_columns": [], "note": note},
-    )
+def test_rows_that_cannot_be_shown_say_why_and_stop_no_others(shop: Project, name: str, note: str) -> None:
+    assert result(shop, name, "failing_rows") == ({"columns": [], "rows": [], "masked_columns": [], "note": note},)
 
 
 def test_messages_are_kept_without_personal_values_and_of_any_size(shop: Project) -> None:
@@ -327,9 +299,7 @@ def test_the_report_shows_what_was_kept(shop: Project) -> None:
         "rows_are_gone": "warn", "left_out": "not_run", "switched_off": "not_run", "after": "skipped",
         "cut_off": "skipped", "after__keeps_ids": "skipped", "known_ids": "pass", "ids_in_range": "pass",
     }  # fmt: skip
-    assert made["counts"] == {
-        "fail": 2, "error": 2, "warn": 6, "not_run": 2, "skipped": 3, "pass": 2, "total": 17,
-    }  # fmt: skip
+    assert made["counts"] == {"fail": 2, "error": 2, "warn": 6, "not_run": 2, "skipped": 3, "pass": 2, "total": 17}
     assert checks["few_ids"]["rule"] == "id is one of 1, 2"
     assert checks["few_ids"]["sample"]["rows"]
     assert checks["switched_off"]["message"] == "It is switched off."
@@ -357,16 +327,7 @@ def test_without_a_warehouse_the_report_says_what_is_missing(shop: Project) -> N
 
 def test_a_later_run_of_some_nodes(shop: Project) -> None:
     ask(shop, "drop table if exists quality.few_ids")
-    shop.dbt(
-        "test",
-        "--select",
-        "few_ids",
-        "known_ids",
-        "left_out",
-        "--vars",
-        "ends_badly: true",
-        expect=None,
-    )
+    shop.dbt("test", "--select", "few_ids", "known_ids", "left_out", "--vars", "ends_badly: true", expect=None)
 
     # A run that ends badly after its results has them, and the report shows its end too.
     made = validate(shop)
@@ -408,12 +369,7 @@ def test_a_developer_has_results_of_their_own(shop: Project) -> None:
     )
 
     assert ask(shop, "select count(*) from ops.node_results") == before
-    found = dict(
-        ask(
-            shop,
-            "select node_name, status from dev_ann_model_state.node_results where status <> 'not_run'",
-        )
-    )
+    found = dict(ask(shop, "select node_name, status from dev_ann_model_state.node_results where status <> 'not_run'"))
     assert found == {"personal_data": "success", "people": "success", "few_ids": "warn"}
 
 
@@ -433,19 +389,14 @@ def test_the_table_is_the_same_whoever_makes_it(shop: Project) -> None:
         ("revoke insert on ops.node_results from shop_dbt", "may not be written by dbt"),
     ],
 )
-def test_results_that_cannot_be_kept_cost_no_run(
-    shop: Project, statement: str, reason: str
-) -> None:
+def test_results_that_cannot_be_kept_cost_no_run(shop: Project, statement: str, reason: str) -> None:
     ask(shop, "drop role if exists shop_dbt")
     database = shop.warehouse.dbname
     ask(shop, f"create role shop_dbt login password '{PASSWORD.replace(chr(39), chr(39) * 2)}'")
     ask(shop, f'grant create on database "{database}" to shop_dbt')
     ask(shop, "grant usage on schema ops to shop_dbt; grant all on ops.node_results to shop_dbt")
     ask(shop, "grant all on schema staging, quality, model_state, reference to shop_dbt")
-    ask(
-        shop,
-        "grant all on all tables in schema staging, model_state, reference, quality to shop_dbt",
-    )
+    ask(shop, "grant all on all tables in schema staging, model_state, reference, quality to shop_dbt")
     before = ask(shop, "select count(*) from ops.node_results")
     login = {"HAVEN_WAREHOUSE_USER": "shop_dbt", "HAVEN_WAREHOUSE_PASSWORD": PASSWORD}
     try:

@@ -30,9 +30,7 @@ from runner.settings import Connection
 def shop(databases: Databases) -> Iterator[Shop]:
     """A shop with three rows that were never loaded."""
     for shop in open_shop(databases.create("source"), databases.create("warehouse")):
-        shop.execute(
-            "create table item (id integer primary key, name text, updated_at timestamptz)"
-        )
+        shop.execute("create table item (id integer primary key, name text, updated_at timestamptz)")
         shop.execute("insert into item select n, 'x', now() from generate_series(1, 3) as n")
         yield shop
 
@@ -76,13 +74,8 @@ def pooled(target: Connection, mode: str) -> Iterator[Connection]:
 
 
 @pytest.mark.parametrize("mode", ["transaction", "statement"])
-def test_k7_a_pooler_that_keeps_no_session_is_refused_in_one_sentence(
-    shop: Shop, mode: str
-) -> None:
-    for target, prefix in (
-        (shop.source_settings, "HAVEN_SOURCE_"),
-        (shop.warehouse_settings, "HAVEN_WAREHOUSE_"),
-    ):
+def test_k7_a_pooler_that_keeps_no_session_is_refused_in_one_sentence(shop: Shop, mode: str) -> None:
+    for target, prefix in ((shop.source_settings, "HAVEN_SOURCE_"), (shop.warehouse_settings, "HAVEN_WAREHOUSE_")):
         with pooled(target, mode) as there:
             for _ in range(3):
                 with pytest.raises(ConfigError) as refused:
@@ -102,9 +95,7 @@ def test_k7_a_pooler_in_session_mode_is_as_good_as_none(shop: Shop) -> None:
         pooled(shop.warehouse_settings, "session") as warehouse,
         closing(connect(source)) as session,
     ):
-        assert rows(session, "select current_setting('row_security'), current_setting('timezone')") == [
-            ("off", "UTC")
-        ]  # fmt: skip
+        assert rows(session, "select current_setting('row_security'), current_setting('timezone')") == [("off", "UTC")]
         for there in open_shop(source, warehouse):
             assert there.load_one().rows_inserted == 3
             shop.execute("update item set name = 'y', updated_at = now() where id = 2")
@@ -142,18 +133,14 @@ def test_k11_what_a_role_or_a_database_sets_does_not_reach_the_runner(shop: Shop
             ((database,),) = rows(session, "select quote_ident(current_database())")
             text = value if name == "search_path" else f"'{value}'"
             rows(session, f"alter database {database} set {name} = {text}")
-    shop.execute(
-        "create view public.slow as select item.*, pg_sleep(0.1)::text as waited from public.item"
-    )
+    shop.execute("create view public.slow as select item.*, pg_sleep(0.1)::text as waited from public.item")
     shop.source.close()
     shop.warehouse.close()
     shop.source, shop.warehouse = connect(shop.source_settings), connect(shop.warehouse_settings)
     for settings in (shop.source_settings, shop.warehouse_settings):
         with closing(connect(settings)) as session:
             time.sleep(0.3)
-            assert dict(rows(session, shown, names)) == dict(usual) | {
-                "synchronous_commit": "local"
-            }
+            assert dict(rows(session, shown, names)) == dict(usual) | {"synchronous_commit": "local"}
     slow = full("slow", primary_key=("id",), exclude=("updated_at",))
     assert [o.error for o in shop.load(SPEC, slow)] == [None, None]
     assert look(shop, slow).status == "ok"
@@ -169,25 +156,16 @@ def test_k8_a_source_is_locked_however_it_is_spelled(shop: Shop) -> None:
         for spelled in (replace(one, host="localhost"), other):
             with (
                 pytest.raises(LockedError) as refused,
-                recorded_run(
-                    spelled, warehouse, run_id="second", command="load", raw_schemas=("raw_more",)
-                ),
+                recorded_run(spelled, warehouse, run_id="second", command="load", raw_schemas=("raw_more",)),
             ):
                 pass
             assert "is being loaded by haven load first (backend " in str(refused.value)
         # Two sources with raw schemas of their own go side by side.
-        with recorded_run(
-            other, warehouse, run_id="third", command="load", raw_schemas=("raw_b",)
-        ) as third:
+        with recorded_run(other, warehouse, run_id="third", command="load", raw_schemas=("raw_b",)) as third:
             third.is_ok = True
         record.is_ok = True
-    found = rows(
-        shop.warehouse, "select run_id, source, raw_schemas, status from ops.runs order by 1"
-    )
-    assert found == [
-        ("first", one.place, ["raw", "raw_more"], "ok"),
-        ("third", other.place, ["raw_b"], "ok"),
-    ]
+    found = rows(shop.warehouse, "select run_id, source, raw_schemas, status from ops.runs order by 1")
+    assert found == [("first", one.place, ["raw", "raw_more"], "ok"), ("third", other.place, ["raw_b"], "ok")]
 
 
 def test_k8_all_spellings_of_this_machine_are_one_place(shop: Shop) -> None:
@@ -205,13 +183,7 @@ def test_k8_a_killed_run_is_closed_by_the_next_one_of_another_spelling(shop: Sho
         "values ('killed', 'old.name:5432/shop', '{raw}', 'load', 'running')",
     )
     with recorded_run(
-        shop.source_settings,
-        shop.warehouse_settings,
-        run_id="next",
-        command="load",
-        raw_schemas=("raw",),
+        shop.source_settings, shop.warehouse_settings, run_id="next", command="load", raw_schemas=("raw",)
     ):
         pass
-    assert rows(shop.warehouse, "select status from ops.runs where run_id = 'killed'") == [
-        ("failed",)
-    ]
+    assert rows(shop.warehouse, "select status from ops.runs where run_id = 'killed'") == [("failed",)]

@@ -55,11 +55,7 @@ def macros() -> dict[str, str]:
 def project_config_update() -> dict[str, Any]:
     before, after = ["{{ begin_consistent_read() }}"], ["{{ save_high_load_ids() }}"]
     return {
-        "on-run-start": [
-            "{{ check_names() }}",
-            "{{ check_casts() }}",
-            "{{ create_model_state() }}",
-        ],
+        "on-run-start": ["{{ check_names() }}", "{{ check_casts() }}", "{{ create_model_state() }}"],
         "models": {"+pre-hook": [*before, "{{ collect_touched_keys() }}"], "+post-hook": after},
         "snapshots": {"+pre-hook": [*before, "{{ follow_widened_types() }}"], "+post-hook": after},
     }
@@ -85,10 +81,7 @@ def unique(*columns: str) -> str:
 
 def staging(table: str, columns: str) -> str:
     """Return a staging view's text."""
-    return (
-        f"select {columns}, _deleted_at is not null as is_deleted, _load_id "
-        f"from {{{{ source('shop', '{table}') }}}}"
-    )
+    return f"select {columns}, _deleted_at is not null as is_deleted, _load_id from {{{{ source('shop', '{table}') }}}}"
 
 
 def build(*models: str, options: tuple[str, ...] = ()) -> None:
@@ -164,10 +157,7 @@ class _Shop:
                     }
                 ],
                 "models": [
-                    {
-                        "name": f"stg_{name}s",
-                        "columns": [{"name": f"{name}_id", "data_tests": ["unique"]}],
-                    }
+                    {"name": f"stg_{name}s", "columns": [{"name": f"{name}_id", "data_tests": ["unique"]}]}
                     for name in tables
                 ],
             }
@@ -235,9 +225,7 @@ class TestForgottenFilters(_Shop):
             "update {schema}.bids set _load_id = {load} where bid_id = 11",
         )
         build(*models)
-        assert project.run_sql("select sum(bids)::int from {schema}.bids_by_day", fetch="one") == (
-            90,
-        )
+        assert project.run_sql("select sum(bids)::int from {schema}.bids_by_day", fetch="one") == (90,)
         assert_like_full_refresh(project, *models)
         # What an increment gives twice is refused, as the first build would have.
         assert "more than once" in failure("two_per_day")
@@ -257,18 +245,12 @@ class TestForgottenFilters(_Shop):
         assert len(project.run_sql(index, fetch="all")) == 1
 
     def test_h1_a_key_without_value_is_refused(self, project: Any) -> None:
-        change(
-            project,
-            "update {schema}.bids set bid_at = null, _load_id = {load} where bid_id in (1, 2)",
-        )
+        change(project, "update {schema}.bids set bid_at = null, _load_id = {load} where bid_id in (1, 2)")
         build("stg_bids")
         # Its computed row is there, as the import is not filtered; a filtered one shows in the next full build.
         for options in ((), ("--full-refresh",)):
             assert "1 rows have no value in one of day" in failure("bids_by_day", *options)
-        change(
-            project,
-            "update {schema}.bids set bid_at = '2026-01-03', _load_id = {load} where bid_at is null",
-        )
+        change(project, "update {schema}.bids set bid_at = '2026-01-03', _load_id = {load} where bid_at is null")
 
 
 class TestInputs(_Shop):
@@ -283,8 +265,7 @@ class TestInputs(_Shop):
             " left join {{ ref('fct_items') }} as items using (order_id, day) group by orders.day"
         )
         reads_vendors = (
-            "select item_id, rate from {{ ref('fct_items') }}"
-            " join {{ ref('stg_vendors') }} using (vendor_id)"
+            "select item_id, rate from {{ ref('fct_items') }} join {{ ref('stg_vendors') }} using (vendor_id)"
         )
 
         def vendors(rule: str) -> str:
@@ -348,9 +329,7 @@ class TestInputs(_Shop):
         assert found == (False,)
         assert_like_full_refresh(project, "fct_items", "names_the_view")
 
-    def test_h2_a_declaration_that_wants_what_was_not_kept_is_refused_by_name(
-        self, project: Any
-    ) -> None:
+    def test_h2_a_declaration_that_wants_what_was_not_kept_is_refused_by_name(self, project: Any) -> None:
         """Only a full refresh knows which order each item belonged to."""
         build("stg_items", "order_items")
         project.run_sql("drop table {schema}_model_state.order_items__stg_items")
@@ -385,23 +364,20 @@ class TestWholeInputs(_Shop):
                 "select vendor_id, rate from {{ ref('vendor_names') }} where {{ is_touched('vendor_id') }} -- all",
                 unique("vendor_id"),
             ),
-            "status_list.sql": touched(
-                "select status, is_revenue from {{ ref('statuses') }}", unique("status")
-            ),
+            "status_list.sql": touched("select status, is_revenue from {{ ref('statuses') }}", unique("status")),
             # What a view says of the strategy is not meant for it.
             "a_view.sql": "{{ config(materialized='view', incremental_strategy='touched_keys') }}"
             " select order_id, status from {{ ref('stg_orders') }}",
-            "reads_a_view.sql": touched(
-                "select order_id, status from {{ ref('a_view') }}", unique("order_id")
-            ),
+            "reads_a_view.sql": touched("select order_id, status from {{ ref('a_view') }}", unique("order_id")),
             # At first incremental, then a table, then incremental again.
             "changing.sql": "{{ config(materialized=var('kind', 'incremental'),"
             " incremental_strategy=var('by', 'touched_keys'), "
-            + unique("item_id") + ") }} select item_id, order_id from {{ ref('stg_items') }} where not is_deleted",
+            + unique("item_id")
+            + ") }} select item_id, order_id from {{ ref('stg_items') }} where not is_deleted",
             "reads_changing.sql": touched(
                 "select order_id, count(*) as lines from {{ ref('changing') }} group by order_id", unique("order_id")
             ),
-        }  # fmt: skip
+        }
 
     def test_new_keys_of_a_table_or_seed_arrive_and_gone_ones_go(self, project: Any) -> None:
         models = ("rates_of_table", "status_list")
@@ -425,20 +401,14 @@ class TestWholeInputs(_Shop):
         build("+reads_changing")
         as_table = ("--vars", "{kind: table, by: append}")
         for number, options in ((8, as_table), (9, ())):
-            change(
-                project,
-                f"update {{schema}}.items set order_id = {number}, _load_id = {{load}} where item_id = 4",
-            )
+            change(project, f"update {{schema}}.items set order_id = {number}, _load_id = {{load}} where item_id = 4")
             build("changing", options=options)
         build("reads_changing")
         assert_like_full_refresh(project, "changing", "reads_changing")
 
     def test_a_view_is_none_of_the_strategy_whatever_its_config_says(self, project: Any) -> None:
         build("+reads_a_view")
-        change(
-            project,
-            "update {schema}.orders set status = 'open', _load_id = {load} where order_id = 4",
-        )
+        change(project, "update {schema}.orders set status = 'open', _load_id = {load} where order_id = 4")
         build("a_view", "reads_a_view")
         assert "(4,open)" in rows(project, "reads_a_view")
 
@@ -459,23 +429,15 @@ class TestOtherReaders(_Shop):
     @pytest.fixture(scope="class")
     def models(self) -> dict[str, str]:
         yaml = json.loads(self.yaml())
-        yaml["models"].append(
-            {"name": "ver", "latest_version": 2, "versions": [{"v": 1}, {"v": 2}]}
-        )
-        for table, key in zip(
-            yaml["sources"][0]["tables"], ("bid", "order", "item", "vendor"), strict=True
-        ):
+        yaml["models"].append({"name": "ver", "latest_version": 2, "versions": [{"v": 1}, {"v": 2}]})
+        for table, key in zip(yaml["sources"][0]["tables"], ("bid", "order", "item", "vendor"), strict=True):
             table["config"] = {"meta": {"load": {"primary_key": [f"{key}_id"]}}}
-        of_items = (
-            "count(*) as lines from {{ ref('stg_items') }} where not is_deleted and {{ is_touched"
-        )
+        of_items = "count(*) as lines from {{ ref('stg_items') }} where not is_deleted and {{ is_touched"
 
         def by(rule: str, key: str = "order_id") -> str:
             return f"{unique(key)}, meta={{'touched_by': {{{rule}}}}}"
 
-        ver = touched(
-            f"select order_id, {of_items}('order_id') }}}} group by 1", unique("order_id")
-        )
+        ver = touched(f"select order_id, {of_items}('order_id') }}}} group by 1", unique("order_id"))
         anew = f"select coalesce(vendor_id, -1) as vendor_id, {of_items}('coalesce(vendor_id, -1)') }}}} group by 1"
         return self.staged() | {
             "schema.yml": json.dumps(yaml),
@@ -529,9 +491,7 @@ class TestOtherReaders(_Shop):
             ),
         }  # fmt: skip
 
-    def test_what_looks_like_staging_or_a_loaded_snapshot_is_not_taken_for_it(
-        self, project: Any
-    ) -> None:
+    def test_what_looks_like_staging_or_a_loaded_snapshot_is_not_taken_for_it(self, project: Any) -> None:
         views = ("stg_orders", "stg_items", "open_orders", "renamed")
         snapshot = ("open_orders_snapshot", "of_snapshot")
         others = ("open_per_day", "ver", "vendor_lines", "asks_first", "mixed", "uses_*")
@@ -548,9 +508,7 @@ class TestOtherReaders(_Shop):
         assert rows(project, "vendor_lines")[0] == "(-1,2)"
         names = ("uses_mixed", "uses_renamed", "uses_star", "ver_v1", "ver_v2")
         assert_like_full_refresh(project, "open_per_day", "vendor_lines", "asks_first", *names)
-        kept = (
-            "select count(*) from {schema}_model_state.model_inputs where model_name like 'ver.v_'"
-        )
+        kept = "select count(*) from {schema}_model_state.model_inputs where model_name like 'ver.v_'"
         assert project.run_sql(kept, fetch="one") == (2,)
 
     def test_row_keys_that_a_build_did_not_keep_up_are_dropped(self, project: Any) -> None:
@@ -583,9 +541,7 @@ class TestNames(_Shop):
         twins = {
             f"{'tables_that_are_built_anew_at_the_same_moment_as_their_twin_' + end}.sql": text
             for end in ("1", "2")
-            for text in [
-                "{{ config(materialized='table') }} select " + end + " as n, pg_sleep(0.2)::text"
-            ]
+            for text in ["{{ config(materialized='table') }} select " + end + " as n, pg_sleep(0.2)::text"]
         }
         umlauts = "ä" * 24 + "_bytes"  # 54 bytes, 30 characters
         return self.staged() | twins | {
@@ -608,14 +564,11 @@ class TestNames(_Shop):
         umlauts = "ä" * 24 + "_bytes"
         names = (LONG, umlauts, f"months_{LONG}", "tables_that_are_built*")
         build("stg_items", "stg_entries", "stg_bids", *names)
-        change(
-            project, "update {schema}.items set order_id = 7, _load_id = {load} where item_id = 1"
-        )
+        change(project, "update {schema}.items set order_id = 7, _load_id = {load} where item_id = 1")
         build(*names)
         for name in (LONG, f'"{umlauts}"'):
             found = project.run_sql(
-                f"select order_id, lines from {{schema}}.{name} where order_id in (2, 7)",
-                fetch="all",
+                f"select order_id, lines from {{schema}}.{name} where order_id in (2, 7)", fetch="all"
             )
             assert sorted(found) == [(2, 2), (7, 4)]
         kept = project.run_sql(
@@ -638,9 +591,7 @@ class TestTooLong(_Shop):
         return {"schema.yml": self.yaml(()), f"{'ö' * 32}.sql": "select 1 as n"}
 
     def test_h5_a_name_of_more_than_63_bytes_is_refused(self, project: Any) -> None:
-        with pytest.raises(
-            CompilationError, match=r"model ö{32}: its name in the warehouse, ö{32}, has 64 bytes"
-        ):
+        with pytest.raises(CompilationError, match=r"model ö{32}: its name in the warehouse, ö{32}, has 64 bytes"):
             build("ö" * 32)
 
 
@@ -697,7 +648,7 @@ class TestTypesAndClocks(_Shop):
             "half_rates.sql": touched(
                 "select vendor_id, rate from {{ ref('stg_vendors') }} where not is_deleted", unique("vendor_id")
             ),
-        }  # fmt: skip
+        }
 
     def test_h4_a_change_counts_whatever_the_clock_says(self, project: Any) -> None:
         build("stg_vendors", "vendors_snapshot", "rates")
@@ -708,9 +659,7 @@ class TestTypesAndClocks(_Shop):
                 " _load_id = {load} where vendor_id = 1",
             )
             build("vendors_snapshot", "rates")
-            found = project.run_sql(
-                "select rate::float from {schema}.rates where vendor_id = 1", fetch="one"
-            )
+            found = project.run_sql("select rate::float from {schema}.rates where vendor_id = 1", fetch="one")
             assert found == (rate,)
         versions = project.run_sql(
             "select rate::float, dbt_valid_from < dbt_valid_to,"
@@ -738,30 +687,21 @@ class TestTypesAndClocks(_Shop):
         build("stg_vendors", "vendors_snapshot", "half_rates")
         for table in ("vendors_snapshot", "half_rates"):
             found = project.run_sql(
-                f"select max(rate)::text from {{schema}}.{table} where rate::text like '0.1234%'",
-                fetch="one",
+                f"select max(rate)::text from {{schema}}.{table} where rate::text like '0.1234%'", fetch="one"
             )
             assert found == ("0.123456",)
         for model, options in (
             ("rates", ()), ("rates", ("--full-refresh",)), ("rates_table", ()),
             ("rates_by_month", ()), ("rates_by_month", ("--full-refresh",)),
         ):  # fmt: skip
-            assert f"0.123456 does not fit {model}.rate, which is numeric(6" in failure(
-                model, *options
-            )
+            assert f"0.123456 does not fit {model}.rate, which is numeric(6" in failure(model, *options)
         for options in ((), ("--full-refresh",)):
-            assert "does not fit moments.bid_at, which is timestamp(0)" in failure(
-                "moments", *options
-            )
+            assert "does not fit moments.bid_at, which is timestamp(0)" in failure("moments", *options)
 
     def test_h3_a_cast_in_staging_that_has_become_narrow_is_found(self, project: Any) -> None:
         build("stg_items")
-        change(
-            project, "update {schema}.items set amount = 4.5, _load_id = {load} where item_id = 3"
-        )
-        results = run_dbt(
-            ["test", "--select", "stg_items,test_name:casts_lose_nothing"], expect_pass=False
-        )
+        change(project, "update {schema}.items set amount = 4.5, _load_id = {load} where item_id = 3")
+        results = run_dbt(["test", "--select", "stg_items,test_name:casts_lose_nothing"], expect_pass=False)
         assert [r.failures for r in results if r.status == "fail"] == [1]
 
 
@@ -770,15 +710,10 @@ class TestCasts(_Shop):
 
     @pytest.fixture(scope="class")
     def models(self) -> dict[str, str]:
-        return {
-            "schema.yml": self.yaml(()),
-            "rounded.sql": "select 0.123456::numeric (5, 4) as rate",
-        }
+        return {"schema.yml": self.yaml(()), "rounded.sql": "select 0.123456::numeric (5, 4) as rate"}
 
     def test_h3_a_cast_to_a_size_is_refused(self, project: Any) -> None:
-        with pytest.raises(
-            CompilationError, match=r"rounded: ::numeric .5….* cuts values without a word"
-        ):
+        with pytest.raises(CompilationError, match=r"rounded: ::numeric .5….* cuts values without a word"):
             build("rounded")
 
     def test_h3_which_types_hold_which(self, project: Any) -> None:

@@ -165,17 +165,14 @@ class Zoo:
 
     def specs(self) -> list[TableSpec]:
         """Return the specs of all six tables."""
-        keyed = [
-            replace(SPEC, name=name, raw_table=name, source_table=name) for name in self.TABLES
-        ]
+        keyed = [replace(SPEC, name=name, raw_table=name, source_table=name) for name in self.TABLES]
         return keyed + [full(f"{name}_bag") for name in self.TABLES]
 
     def turn(self, *, is_seen: bool = True) -> None:
         """Give every row the values of the next one; `is_seen`: with a newer watermark."""
         for table, columns in self.columns.items():
             changes = sql.SQL(", ").join(
-                sql.SQL("{0} = next.{0}").format(sql.Identifier(f"{table}_{name}"))
-                for name in columns
+                sql.SQL("{0} = next.{0}").format(sql.Identifier(f"{table}_{name}")) for name in columns
             )
             for relation in (table, f"{table}_bag"):
                 self.shop.execute(
@@ -204,13 +201,11 @@ class Zoo:
                     column = sql.Identifier(f"{table}_{name}")
                     is_other = kind.raw != kind.declared
                     there = sql.SQL("select id, {}{} from {} order by id").format(
-                        column,
-                        sql.SQL(f"::{kind.raw}" if is_other else ""),
-                        sql.Identifier(relation),
+                        column, sql.SQL(f"::{kind.raw}" if is_other else ""), sql.Identifier(relation)
                     )
-                    here = sql.SQL(
-                        "select id, {} from raw.{} where _deleted_at is null order by id"
-                    ).format(column, sql.Identifier(relation))
+                    here = sql.SQL("select id, {} from raw.{} where _deleted_at is null order by id").format(
+                        column, sql.Identifier(relation)
+                    )
                     if sent(self.shop.source, there) != sent(self.shop.warehouse, here):
                         found.append(f"{relation}.{name} ({kind.declared})")
         return found
@@ -219,8 +214,7 @@ class Zoo:
 def has_libxml(session: PgConnection) -> bool:
     """Return whether the server was built to take xml."""
     return rows(
-        session,
-        "select exists (select from pg_config where name = 'CONFIGURE' and setting ~ 'with-libxml')",
+        session, "select exists (select from pg_config where name = 'CONFIGURE' and setting ~ 'with-libxml')"
     ) == [(True,)]
 
 
@@ -242,9 +236,7 @@ def zoo(databases: Databases, request: pytest.FixtureRequest) -> Iterator[Zoo]:
 
 
 @pytest.mark.parametrize("hashed_from", [merge.HASHED_FROM_BYTES, 0], ids=["copied", "hashed"])
-def test_every_type_arrives_bit_for_bit(
-    zoo: Zoo, hashed_from: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_type_arrives_bit_for_bit(zoo: Zoo, hashed_from: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(merge, "HASHED_FROM_BYTES", hashed_from)
     assert all(mode == "first" for _, mode, _ in zoo.load())
     assert zoo.differences() == []
@@ -396,10 +388,9 @@ def test_any_name_will_do(shop: Shop) -> None:
         )  # fmt: skip
         shop.execute(
             sql.SQL("insert into {} ({}, {}, {}) values ('late %%', 2, '2000-01-01')").format(
-                relation, sql.Identifier(spec.name), sql.Identifier("%key%"),
-                sql.Identifier(str(spec.watermark)),
+                relation, sql.Identifier(spec.name), sql.Identifier("%key%"), sql.Identifier(str(spec.watermark))
             )
-        )  # fmt: skip
+        )
     for outcome in shop.load(*specs):
         assert (outcome.error, outcome.rows_inserted, outcome.rows_updated) == (None, 1, 1)
     for spec in specs:
@@ -416,8 +407,7 @@ def test_a_table_of_very_many_columns(shop: Shop, count: int) -> None:
     columns = ", ".join(f"c{n} smallint" for n in range(2, count))
     shop.execute(f"create table item (id int primary key, {columns}, updated_at timestamptz)")
     shop.execute(
-        f"insert into item (id, c2, c{count - 1}, updated_at) "
-        "select n, n, -n, now() from generate_series(1, 5) as n"
+        f"insert into item (id, c2, c{count - 1}, updated_at) select n, n, -n, now() from generate_series(1, 5) as n"
     )
     assert shop.load_one().rows_inserted == 5
     shop.execute("update item set c2 = 77, updated_at = now() where id = 3")
@@ -466,16 +456,10 @@ def test_every_kind_of_relation_can_be_loaded(shop: Shop) -> None:
     shop.execute("create table other.child (more text) inherits (other.parent)")
     shop.execute("insert into other.parent values (1, 'p')")
     shop.execute("insert into other.child values (2, 'c', 'more')")
-    shop.execute(
-        "create table other.parts (id int, k int, a text, primary key (id, k)) partition by list (k)"
-    )
+    shop.execute("create table other.parts (id int, k int, a text, primary key (id, k)) partition by list (k)")
     shop.execute("create table other.parts_1 partition of other.parts for values in (1)")
-    shop.execute(
-        "create table other.parts_x partition of other.parts default partition by hash (id)"
-    )
-    shop.execute(
-        "create table other.parts_y partition of other.parts_x for values with (modulus 1, remainder 0)"
-    )
+    shop.execute("create table other.parts_x partition of other.parts default partition by hash (id)")
+    shop.execute("create table other.parts_y partition of other.parts_x for values with (modulus 1, remainder 0)")
     shop.execute("insert into other.parts values (1, 1, 'x'), (2, 2, 'y')")
     settings = shop.source_settings
     shop.execute("create extension postgres_fdw")
@@ -491,16 +475,10 @@ def test_every_kind_of_relation_can_be_loaded(shop: Shop) -> None:
         "create foreign table other.far (id int not null, a text) server here "
         "options (schema_name 'other', table_name 'unlogged')"
     )
-    wanted = {
-        "unlogged": 5, "seen": 3, "kept": 5, "parent": 2, "parts": 2, "far": 5,
-    }  # fmt: skip
+    wanted = {"unlogged": 5, "seen": 3, "kept": 5, "parent": 2, "parts": 2, "far": 5}
     keyless = {"parent"}
     specs = [
-        full(
-            name,
-            source_schema="other",
-            primary_key=() if name in keyless | {"unlogged", "parts"} else ("id",),
-        )
+        full(name, source_schema="other", primary_key=() if name in keyless | {"unlogged", "parts"} else ("id",))
         for name in wanted
     ]
     found = {o.table: (o.error, o.rows_inserted) for o in shop.load(*specs)}
@@ -581,18 +559,15 @@ def encoded(settings: Connection, databases: Databases, encoding: str) -> Connec
 @pytest.mark.parametrize(
     ("source", "warehouse"),
     [("latin1", "utf8"), ("utf8", "latin1"), ("latin1", "latin1"), ("sql_ascii", "utf8"), ("win1252", "latin9")],
-)  # fmt: skip
+)
 def test_text_is_converted_between_encodings(
-    databases: Databases, source_settings: Connection, warehouse_settings: Connection,
-    source: str, warehouse: str,
-) -> None:  # fmt: skip
+    databases: Databases, source_settings: Connection, warehouse_settings: Connection, source: str, warehouse: str
+) -> None:
     there = encoded(source_settings, databases, source)
     here = encoded(warehouse_settings, databases, warehouse)
     for shop in open_shop(there, here):
         shop.execute("create type mood as enum ('é')")
-        shop.execute(
-            "create table item (id int primary key, name text, feel mood, updated_at timestamptz)"
-        )
+        shop.execute("create table item (id int primary key, name text, feel mood, updated_at timestamptz)")
         # In another encoding these bytes would be the text Ã©.
         shop.execute("insert into item values (1, 'é', 'é', now())")
         shop.load_one()

@@ -43,11 +43,7 @@ LOAD_ID = 1000
 CHANGED = f"_load_id = {LOAD_ID}, _loaded_at = now()"
 # Stable for PostgreSQL, and the same in every session: names in English, JSON that is only compared, a hash whose key
 # is in a table, and the microseconds by which scd2_versions keeps the versions of a dimension apart.
-SAME_EVERYWHERE = (
-    "to_char(timestamp without time zone,text)",
-    'jsonb_build_array("any")',
-    "privacy.pseudonym(text)",
-)
+SAME_EVERYWHERE = ("to_char(timestamp without time zone,text)", 'jsonb_build_array("any")', "privacy.pseudonym(text)")
 IN_DIMENSIONS = (
     "timestamptz_pl_interval(timestamp with time zone,interval)",
     "timestamptz_mi_interval(timestamp with time zone,interval)",
@@ -58,9 +54,7 @@ def odd_database(databases: Databases, side: str) -> Any:
     """Return a new database with another locale than the cluster's, if this machine has one, and odd settings."""
     for locale in ("de_DE.UTF-8", "tr_TR.UTF-8", "en_US.UTF-8", "C"):
         try:
-            made = databases.create(
-                side, f"template template0 locale_provider libc locale '{locale}' encoding 'UTF8'"
-            )
+            made = databases.create(side, f"template template0 locale_provider libc locale '{locale}' encoding 'UTF8'")
             break
         except psycopg2.Error:
             continue
@@ -73,9 +67,7 @@ def odd_database(databases: Databases, side: str) -> Any:
 def ordinary(tmp_path_factory: pytest.TempPathFactory, module_databases: Databases) -> Project:
     """A small warehouse, loaded and built in an ordinary session. Customer 7 was deleted before the first build."""
     folder = copy_project(tmp_path_factory.mktemp("values") / "haven copy")
-    project = Project(
-        folder, module_databases.create("source"), module_databases.create("warehouse")
-    )
+    project = Project(folder, module_databases.create("source"), module_databases.create("warehouse"))
     project.haven("deps", "--offline")
     project.haven("demo", "init", "--scale", "0.02")
     project.haven("load")
@@ -89,9 +81,7 @@ def odd(ordinary: Project, module_databases: Databases) -> Project:
     """The same, with nothing in any session as it should be, and with the tests across models."""
     with closing(connect(ordinary.source)) as session:
         rows(session, ODD_DATABASE.format(ordinary.source.dbname))
-    project = replace(
-        ordinary, warehouse=odd_database(module_databases, "warehouse"), env=ODD_CLIENT
-    )
+    project = replace(ordinary, warehouse=odd_database(module_databases, "warehouse"), env=ODD_CLIENT)
     project.haven("load")
     done = project.haven("reconcile", "--json").json
     assert {table["status"] for table in done["tables"]} == {"ok"}
@@ -140,7 +130,7 @@ def test_h6_every_session_has_the_same_settings(odd: Project) -> None:
     with closing(connect(odd.warehouse)) as session:
         found = rows(
             session, f"select name || ' = ' || setting from pg_settings where name ilike any('{{{','.join(names)}}}')"
-        )  # fmt: skip
+        )
     assert len(found) == len(names) > 15
     settings = [
         line for line in (ROOT / "runner" / "connect.py").read_text().splitlines()
@@ -152,9 +142,8 @@ def test_h6_every_session_has_the_same_settings(odd: Project) -> None:
     folder.mkdir()
     (folder / "profiles.yml").write_text(profile.replace("set timezone = 'UTC';", ""))
     done = odd.dbt(
-        "run", "--select", "dim_dates", "--target-path", "target/other", expect=1,
-        DBT_PROFILES_DIR=str(folder),
-    )  # fmt: skip
+        "run", "--select", "dim_dates", "--target-path", "target/other", expect=1, DBT_PROFILES_DIR=str(folder)
+    )
     assert "America/New_York; ISO, MDY; postgres; public" in done.out
 
 
@@ -170,17 +159,14 @@ def test_h6_no_model_uses_what_depends_on_the_session(odd: Project) -> None:
     files = [
         path
         for path in compiled.rglob("*.sql")
-        if not {"quality", "vendor"} & set(path.parts)
-        and not any(part.endswith(".yml") for part in path.parts)
+        if not {"quality", "vendor"} & set(path.parts) and not any(part.endswith(".yml") for part in path.parts)
     ]
     assert len(files) > 40
     found = {}
     with closing(connect(odd.warehouse)) as session:
         for path in files:
             with session.cursor() as cursor:
-                cursor.execute(
-                    f"create temporary view checked as {path.read_text(encoding='utf-8')}"
-                )
+                cursor.execute(f"create temporary view checked as {path.read_text(encoding='utf-8')}")
                 cursor.execute(
                     "select proc.oid::regprocedure::text from pg_rewrite, "
                     r"regexp_matches(ev_action::text, ':(?:op)?funcid (\d+)', 'g') as used "
@@ -218,7 +204,7 @@ def changed(odd: Project) -> dict[str, Any]:
             "select order_id, paid_amount, currency_code from analytics.fct_orders "
             "where paid_amount > 0 and currency_code = 'USD' order by order_id limit 1",
         )[0],
-    }  # fmt: skip
+    }
     paid_order = before["order"][0]
     copy_order = (
         "insert into raw.orders select {}, customer_id, 'pending', currency_code, shipping_amount, discount_amount, "
@@ -258,9 +244,7 @@ PREDICTIONS = (
 )
 
 
-def test_h7_a_payment_is_counted_once_whatever_is_wrong_with_it(
-    odd: Project, changed: dict[str, Any]
-) -> None:
+def test_h7_a_payment_is_counted_once_whatever_is_wrong_with_it(odd: Project, changed: dict[str, Any]) -> None:
     received = "case when payment_status in ('captured', 'refunded') then amount else 0 end"
     returned = "case when payment_status = 'refunded' then amount else 0 end"
     totals = ask(
@@ -282,16 +266,14 @@ def test_h7_a_payment_is_counted_once_whatever_is_wrong_with_it(
     items = "select item_kind, paid_amount from analytics.payment_open_items where order_id = {}"
     assert ("other_currency", 7) in ask(odd, items.format(order))
     assert ask(odd, items.format(-999)) == []
-    assert ask(odd, f"select paid_amount from analytics.fct_orders where order_id = {order}") == [(paid,)]  # fmt: skip
+    assert ask(odd, f"select paid_amount from analytics.fct_orders where order_id = {order}") == [(paid,)]
     odd.dbt(
         "test", "--select", "payment_reconciliation_matches_orders_and_payments", "summaries_match_their_facts",
         "fct_orders_match_their_items_and_payments", "daily_revenue_matches_fct_orders",
     )  # fmt: skip
 
 
-def test_h8_h9_the_future_leaves_past_features_as_they_were(
-    odd: Project, changed: dict[str, Any]
-) -> None:
+def test_h8_h9_the_future_leaves_past_features_as_they_were(odd: Project, changed: dict[str, Any]) -> None:
     found = ask(
         odd,
         "select (select md5(string_agg(f::text, '|' order by f::text)) from ml.customer_features as f "
@@ -305,9 +287,7 @@ def test_h8_h9_the_future_leaves_past_features_as_they_were(
     ) == [(3, True)]
 
 
-def test_h11_a_wrong_clock_does_not_move_the_as_of_day(
-    odd: Project, changed: dict[str, Any]
-) -> None:
+def test_h11_a_wrong_clock_does_not_move_the_as_of_day(odd: Project, changed: dict[str, Any]) -> None:
     assert ask(odd, PREDICTIONS) == changed["predictions"]
     assert changed["predictions"][0][1] > 0
     as_of = ask(odd, "select min(as_of_date), max(as_of_date) from analytics.inventory_ageing")
@@ -315,9 +295,7 @@ def test_h11_a_wrong_clock_does_not_move_the_as_of_day(
     assert ask(odd, "select max(as_of_date) < '2026-07-01' from ml.customer_features") == [(True,)]
 
 
-def test_b4_b5_what_is_no_value_stops_at_staging_and_is_named(
-    odd: Project, changed: dict[str, Any]
-) -> None:
+def test_b4_b5_what_is_no_value_stops_at_staging_and_is_named(odd: Project, changed: dict[str, Any]) -> None:
     """NaN, infinity and null: the row is kept by the test, and no mart is built from it."""
     order = changed["order"][0]
     for statement in (
@@ -351,9 +329,7 @@ def test_b4_b5_what_is_no_value_stops_at_staging_and_is_named(
         (order, "shipping_amount", "NaN"), (order, "ordered_at", "infinity"), (-4, "created_at", "-infinity"),
     }  # fmt: skip
     assert ask(odd, "select count(*), max(_load_id) from analytics.dim_vendors") == before
-    ranges = [
-        found for test, found in results.items() if "accepted_range_stg_clutter_haven__orders_shipping" in test
-    ]  # fmt: skip
+    ranges = [found for test, found in results.items() if "accepted_range_stg_clutter_haven__orders_shipping" in test]
     assert ranges == [("fail", 1)]
 
 

@@ -48,10 +48,7 @@ class Sides:
     warehouse_settings: Connection
 
     def __post_init__(self) -> None:
-        self.source, self.warehouse = (
-            connect(self.source_settings),
-            connect(self.warehouse_settings),
-        )
+        self.source, self.warehouse = (connect(self.source_settings), connect(self.warehouse_settings))
         self.begin()
 
     def begin(self) -> None:
@@ -63,14 +60,7 @@ class Sides:
     def copy(self, query: str, into: str = "target", columns: str = "n body", **more: Any) -> int:
         """Copy `query` into a table of the warehouse; commit nothing."""
         with self.source.cursor() as origin, self.warehouse.cursor() as target:
-            return copy_rows(
-                origin,
-                sql.SQL(query),
-                target,
-                sql.Identifier(into),
-                tuple(columns.split()),
-                **more,
-            )
+            return copy_rows(origin, sql.SQL(query), target, sql.Identifier(into), tuple(columns.split()), **more)
 
     def make(self, ddl: str = "create table target (n integer, body text)") -> None:
         """Run a statement in the warehouse and commit it."""
@@ -152,9 +142,7 @@ def tls_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Conne
 
 @pytest.fixture(params=["TLSv1.2", "TLSv1.3"])
 def tls(
-    tls_server: tuple[Connection, Path],
-    request: pytest.FixtureRequest,
-    monkeypatch: pytest.MonkeyPatch,
+    tls_server: tuple[Connection, Path], request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Sides]:
     """Both sides behind TLS of one version, certificates verified."""
     settings, root = tls_server
@@ -236,23 +224,16 @@ def test_values_cross_the_ends_of_the_buffer_at_every_offset(
     sides: Sides, size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(copying, "BUFFER_BYTES", size)
-    query = (
-        f"select n, repeat('x', n % {size * 2 + 5}) as body "
-        f"from generate_series(1, {size * 4 + 20}) as n"
-    )
+    query = f"select n, repeat('x', n % {size * 2 + 5}) as body from generate_series(1, {size * 4 + 20}) as n"
     assert sides.copy(query) == size * 4 + 20
     assert digest(sides.warehouse, "target") == digest(sides.source, f"({query})")
 
 
-def test_payload_that_looks_like_protocol_messages_is_data(
-    sides: Sides, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_payload_that_looks_like_protocol_messages_is_data(sides: Sides, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(copying, "BUFFER_BYTES", 37)
     sides.make("create table bytes (n bigint, body bytea)")
     message = b"SERROR\0C57P01\0Mnot real\0\0"
-    fakes = b"".join(
-        kind + struct.pack(">I", len(message) + 4) + message for kind in (b"E", b"N", b"c", b"Z")
-    )
+    fakes = b"".join(kind + struct.pack(">I", len(message) + 4) + message for kind in (b"E", b"N", b"c", b"Z"))
     rows(sides.source, "create table item (n bigint, body bytea)")
     for number in range(40):
         body = b"d" * number + fakes + b"c\0\0\0\4Z\0\0\0\5I"
@@ -294,12 +275,8 @@ def test_notices_in_mid_stream_are_kept(sides: Sides) -> None:
     sides.make("create trigger heard before insert on target for each row execute function heard()")
     query = "select chatty(n), repeat('x', 500) from generate_series(1, 6000) as n"
     assert sides.copy(query) == 6000
-    assert [n.strip() for n in sides.source.notices] == [
-        f"NOTICE:  at {n}" for n in range(1000, 6001, 1000)
-    ]
-    assert [n.strip() for n in sides.warehouse.notices] == [
-        f"WARNING:  took {n}" for n in range(1500, 6001, 1500)
-    ]
+    assert [n.strip() for n in sides.source.notices] == [f"NOTICE:  at {n}" for n in range(1000, 6001, 1000)]
+    assert [n.strip() for n in sides.warehouse.notices] == [f"WARNING:  took {n}" for n in range(1500, 6001, 1500)]
 
 
 def test_an_error_of_the_source_after_many_rows_leaves_nothing(sides: Sides) -> None:
@@ -315,8 +292,7 @@ def test_an_error_of_the_warehouse_is_reported_at_once(sides: Sides, trickle: bo
     """Not after the source has sent all; also with a notice before it, and while the source is silent."""
     sides.make("alter table target add constraint small check (n < 5)")
     sides.make(
-        "create function heard() returns trigger language plpgsql as "
-        "$$ begin raise notice 'row'; return new; end $$"
+        "create function heard() returns trigger language plpgsql as $$ begin raise notice 'row'; return new; end $$"
     )
     sides.make("create trigger heard before insert on target for each row execute function heard()")
     query = ENDLESS
@@ -352,9 +328,7 @@ def test_both_counts_are_compared(sides: Sides) -> None:
         "create function swallow() returns trigger language plpgsql as "
         "$$ begin if new.n = 7 then return null; end if; return new; end $$"
     )
-    sides.make(
-        "create trigger swallow before insert on target for each row execute function swallow()"
-    )
+    sides.make("create trigger swallow before insert on target for each row execute function swallow()")
     with pytest.raises(DataError, match="the source sent 10 rows but the warehouse took 9"):
         sides.copy("select n, 'x' from generate_series(1, 10) as n")
 
@@ -471,9 +445,7 @@ def test_values_of_50_mb_pass_in_flat_memory(sides: Sides) -> None:
         return repr((c.side, c.host, c.port, c.user, c.password, c.dbname, c.sslmode))
 
     settings = [words(sides.source_settings), words(sides.warehouse_settings)]
-    done = subprocess.run(
-        [sys.executable, "-c", _BIG, *settings], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", _BIG, *settings], capture_output=True, text=True, check=True)
     assert int(done.stdout) < 10_000  # kB
     found = rows(sides.warehouse, "select n, length(body), md5(body) from target order by n")
     query = "select n, 50 * 32768 * 32, md5(repeat(md5(n::text), 50 * 32768)) from generate_series(1, 2) as n"

@@ -108,12 +108,7 @@ BUILT_IN: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 # They mean something in one catalog only, or cannot be received in binary, so raw keeps their text.
-AS_TEXT = {name for name in BUILT_IN if name.startswith("reg")} | {
-    "aclitem",
-    "tsquery",
-    "int2vector",
-    "oidvector",
-}
+AS_TEXT = {name for name in BUILT_IN if name.startswith("reg")} | {"aclitem", "tsquery", "int2vector", "oidvector"}
 
 # PostgreSQL takes a value of these from nobody; only its own catalogs hold some.
 UNWRITABLE = {
@@ -188,10 +183,10 @@ MADE = (
     Kind('text collate "C"', "text", ("'Ä'",)),
     Kind("citext", "text", ("'MiXed'",), "citext"),
     Kind("citext[]", "text[]", ("'{A,a}'",), "citext"),
-    Kind("hstore", "text", ("'a=>null, \"b c\"=>\"\"'",), "hstore"),
+    Kind("hstore", "text", ('\'a=>null, "b c"=>""\'',), "hstore"),
     Kind("ltree", "text", ("'a.b.c'",), "ltree"),
     Kind("cube", "text", ("'(0.1, 1e-300),(1, 2)'",), "cube"),
     Kind("seg", "text", ("'1.50 .. 2'", "'~3'"), "seg"),
     Kind("isbn13", "text", ("'978-0-393-04002-9'",), "isn"),
     Kind("vector", "text", ("'[0.1,2,3]'",), "vector"),
-)  # fmt: skip
+)

@@ -58,9 +58,7 @@ def main() -> int:
             embedded.down(home, delete=True)
     wrong = [result for result in results if result.faults]
     targets = Counter(result.target for result in results)
-    print(
-        f"{len(results)} kills ({', '.join(f'{n} {t}' for t, n in targets.items())}), {len(wrong)} wrong"
-    )
+    print(f"{len(results)} kills ({', '.join(f'{n} {t}' for t, n in targets.items())}), {len(wrong)} wrong")
     return 1 if wrong or len(results) < TRIALS else 0
 
 

@@ -68,9 +68,7 @@ def change(project: Project, rng: random.Random) -> None:
 def faults(project: Project) -> list[str]:
     """Return what is wrong: rows of raw that differ from the source, rows of models that differ from their SQL."""
     found = [
-        f"{count} rows of raw.{name} differ"
-        for name, count in differences(project, "raw", TABLES).items()
-        if count
+        f"{count} rows of raw.{name} differ" for name, count in differences(project, "raw", TABLES).items() if count
     ]
     truth = {
         "fct_orders": "select orders.order_id, orders.customer, count(lines.line_id), coalesce(sum(lines.amount), 0) "
@@ -78,30 +76,17 @@ def faults(project: Project) -> list[str]:
         "customer_totals": "select orders.customer, count(distinct orders.order_id), coalesce(sum(lines.amount), 0) "
         "from orders left join lines using (order_id) group by 1",
     }
-    with (
-        closing(connect(project.source)) as source,
-        closing(connect(project.warehouse)) as warehouse,
-    ):
+    with closing(connect(project.source)) as source, closing(connect(project.warehouse)) as warehouse:
         for name, query in truth.items():
-            right, stored = (
-                Counter(rows(source, query)),
-                Counter(rows(warehouse, f"table analytics.{name}")),
-            )
+            right, stored = (Counter(rows(source, query)), Counter(rows(warehouse, f"table analytics.{name}")))
             if right != stored:
                 wrong = sum(((right - stored) + (stored - right)).values())
                 found.append(f"{wrong} rows of {name} differ")
-        current = (
-            "select order_id, customer from snapshots.orders_snapshot where dbt_valid_to is null"
-        )
-        doubled = rows(
-            warehouse,
-            f"select count(*) from ({current}) as current group by order_id having count(*) > 1",
-        )
+        current = "select order_id, customer from snapshots.orders_snapshot where dbt_valid_to is null"
+        doubled = rows(warehouse, f"select count(*) from ({current}) as current group by order_id having count(*) > 1")
         if doubled:
             found.append(f"{len(doubled)} orders have two current versions")
-        missing = Counter(rows(source, "select order_id, customer from orders")) - Counter(
-            rows(warehouse, current)
-        )
+        missing = Counter(rows(source, "select order_id, customer from orders")) - Counter(rows(warehouse, current))
         if missing:
             found.append(f"{len(missing)} orders have no current version")
     return found

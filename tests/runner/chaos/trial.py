@@ -71,21 +71,15 @@ def run(project: Project, rng: random.Random, target: str, after_s: float) -> Re
     again = project.haven("run", "--no-reports", expect=None, HAVEN_BUILD_WAIT="30")
     result.next_run_s = time.monotonic() - next_began
     if again.code:
-        result.faults.append(
-            f"the next run ended with {again.code}: {again.err[-300:]}{again.out[-600:]}"
-        )
+        result.faults.append(f"the next run ended with {again.code}: {again.err[-300:]}{again.out[-600:]}")
     result.faults += shop.faults(project)
     result.seconds = time.monotonic() - began
     return result
 
 
-def _kill(
-    project: Project, process: subprocess.Popen[bytes], rng: random.Random, result: Result
-) -> None:
+def _kill(project: Project, process: subprocess.Popen[bytes], rng: random.Random, result: Result) -> None:
     names = [name for (name,) in _sessions(project)]
-    result.where = (
-        ", ".join(sorted({" ".join(name.split(" ")[:2]) for name in names})) or "no session"
-    )
+    result.where = ", ".join(sorted({" ".join(name.split(" ")[:2]) for name in names})) or "no session"
     if process.poll() is not None:
         result.where, result.is_missed = "already done", True
         return
@@ -130,9 +124,7 @@ def _processes(project: Project) -> list[str]:
     found = []
     for process in psutil.process_iter(["pid", "status", "cwd", "cmdline"]):
         info = process.info
-        if info["status"] != psutil.STATUS_ZOMBIE and str(info["cwd"] or "").startswith(
-            str(project.path)
-        ):
+        if info["status"] != psutil.STATUS_ZOMBIE and str(info["cwd"] or "").startswith(str(project.path)):
             found.append(f"{info['pid']} {' '.join(info['cmdline'] or ())[-80:]}")
     return found
 

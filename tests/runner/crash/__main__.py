@@ -34,15 +34,7 @@ def exhaustive(bench: Bench) -> Iterable[Result]:
     The incremental one has a table that fails, too: recording that is a few points more.
     """
     for mode, workers in (("first", 2), ("incremental", 1)):
-        trial = partial(
-            run,
-            bench,
-            mode,
-            tables=THREE,
-            workers=workers,
-            is_busy=False,
-            with_gone=mode == "incremental",
-        )
+        trial = partial(run, bench, mode, tables=THREE, workers=workers, is_busy=False, with_gone=mode == "incremental")
         whole = trial(Kill("point"))
         yield whole
         print(f"-- {mode}: {len(whole.points)} points, each once", flush=True)

@@ -54,31 +54,23 @@ def _look(session: PgConnection, name: str, *, has_ops: bool) -> TableState:
     if has_ops:
         load = _row(
             session,
-            "select * from ops.table_loads where table_name = %s and status = 'ok' "
-            "order by load_id desc limit 1",
+            "select * from ops.table_loads where table_name = %s and status = 'ok' order by load_id desc limit 1",
             name,
         )
-        loads = _value(
-            session,
-            "select count(*) from ops.table_loads where table_name = %s and status = 'ok'",
-            name,
-        )
+        loads = _value(session, "select count(*) from ops.table_loads where table_name = %s and status = 'ok'", name)
         watermark = _row(session, "select * from ops.watermarks where table_name = %s", name)
     if _value(session, "select to_regclass(%s)", f"{RAW}.{name}") is None:
         return TableState(None, None, load, loads, watermark, 0)
     return TableState(
         content=digest(session, RAW, name, _LIVE),
         everything=_value(
-            session,
-            f"select md5(string_agg(t::text, ' ' order by t::text collate \"C\")) from {RAW}.{name} as t",
+            session, f"select md5(string_agg(t::text, ' ' order by t::text collate \"C\")) from {RAW}.{name} as t"
         ),
         load=load,
         loads=loads,
         watermark=watermark,
         rows_of_load=_value(
-            session,
-            f"select count(*) from {RAW}.{name} where _load_id = %s",
-            load["load_id"] if load else None,
+            session, f"select count(*) from {RAW}.{name} where _load_id = %s", load["load_id"] if load else None
         ),
     )
 
@@ -158,12 +150,8 @@ def ahead(source: PgConnection, warehouse: PgConnection) -> list[str]:
         for name, spec in TABLES.items():
             if spec.watermark is None:
                 continue
-            stored = _value(
-                warehouse, "select watermark from ops.watermarks where table_name = %s", name
-            )
-            if _value(
-                source, f"select %s::timestamptz > max({spec.watermark}) from {name}", stored
-            ):
+            stored = _value(warehouse, "select watermark from ops.watermarks where table_name = %s", name)
+            if _value(source, f"select %s::timestamptz > max({spec.watermark}) from {name}", stored):
                 found.append(f"{name}: the watermark {stored} is ahead of the source")
         return found
 
@@ -173,13 +161,10 @@ _LEFTOVERS = {
     "prepared transactions": "select count(*) from pg_prepared_xacts",
     "advisory locks": "select count(*) from pg_locks where locktype = 'advisory'",
     "idle transactions": (
-        "select count(*) from pg_stat_activity "
-        "where state like 'idle in transaction%' and pid <> pg_backend_pid()"
+        "select count(*) from pg_stat_activity where state like 'idle in transaction%' and pid <> pg_backend_pid()"
     ),
 }
-_OPS_LEFTOVERS = {
-    "runs that never ended": "select count(*) from ops.runs where status = 'running'",
-}
+_OPS_LEFTOVERS = {"runs that never ended": "select count(*) from ops.runs where status = 'running'"}
 
 
 def leftovers(source: PgConnection, warehouse: PgConnection, *, is_done: bool) -> list[str]:
@@ -190,9 +175,7 @@ def leftovers(source: PgConnection, warehouse: PgConnection, *, is_done: bool) -
             found += [f"{n} {what}" for what, q in _LEFTOVERS.items() if (n := _value(session, q))]
     with warehouse:
         if is_done:
-            found += [
-                f"{n} {what}" for what, q in _OPS_LEFTOVERS.items() if (n := _value(warehouse, q))
-            ]
+            found += [f"{n} {what}" for what, q in _OPS_LEFTOVERS.items() if (n := _value(warehouse, q))]
         elif (
             _value(warehouse, "select to_regclass('ops.runs')")
             and _value(warehouse, _OPS_LEFTOVERS["runs that never ended"]) > 1

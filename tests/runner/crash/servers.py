@@ -39,9 +39,7 @@ class Servers:
         embedded.up(home)
         state = read_state(home) or {}
         return Servers(
-            home,
-            Connection(side="source", **state["source"]),
-            Connection(side="warehouse", **state["warehouse"]),
+            home, Connection(side="source", **state["source"]), Connection(side="warehouse", **state["warehouse"])
         )
 
     def open(self, side: Side) -> PgConnection:
@@ -68,9 +66,7 @@ class Servers:
             if pids and rng.random() < 0.7:
                 pids = [rng.choice(pids)]
             with session, session.cursor() as cursor:
-                cursor.execute(
-                    "select pg_terminate_backend(pid) from unnest(%s::int[]) as pid", (pids,)
-                )
+                cursor.execute("select pg_terminate_backend(pid) from unnest(%s::int[]) as pid", (pids,))
         return f"{len(pids)} sessions ended"
 
     def kill_backend(self, side: Side, rng: random.Random) -> str:

@@ -30,9 +30,7 @@ def _spec(name: str, **keys: str | float) -> TableSpec:
 SPECS = (
     _spec("sale", strategy="incremental", watermark="updated_at", lookback=_SHORT),
     _spec("sale_line", strategy="incremental", watermark="updated_at"),
-    _spec(
-        "visit", strategy="incremental", watermark="updated_at", lookback=_SHORT, deletes="ignore"
-    ),
+    _spec("visit", strategy="incremental", watermark="updated_at", lookback=_SHORT, deletes="ignore"),
     # Two of its rows go with every commit, and all of them may have gone between two loads.
     _spec("rate", max_deleted_share=1.0),
     _spec("note"),
@@ -120,9 +118,7 @@ def bag(session: PgConnection, schema: str, name: str, where: str = "true") -> C
     """Return a table's rows as text, each with the number of times it is there."""
     with session.cursor() as cursor:
         cursor.execute(
-            sql.SQL("select {} from {} where {}").format(
-                _line(name), sql.Identifier(schema, name), sql.SQL(where)
-            )
+            sql.SQL("select {} from {} where {}").format(_line(name), sql.Identifier(schema, name), sql.SQL(where))
         )
         return Counter(row[0] for row in cursor.fetchall())
 

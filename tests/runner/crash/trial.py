@@ -105,9 +105,7 @@ class Bench:
     def orders(self, **more: Any) -> victim.Orders:
         """Return the orders of a new run."""
         self.runs += 1
-        return victim.Orders(
-            self.servers.source, self.servers.warehouse, f"crash-{self.runs}", **more
-        )
+        return victim.Orders(self.servers.source, self.servers.warehouse, f"crash-{self.runs}", **more)
 
     def value(self, side: Side, query: str) -> Any:
         """Return the one value of `query`."""
@@ -117,14 +115,8 @@ class Bench:
 
     def forget(self) -> None:
         """Empty the warehouse."""
-        with (
-            closing(self.servers.open("warehouse")) as session,
-            session,
-            session.cursor() as cursor,
-        ):
-            cursor.execute(
-                f"set client_min_messages = error; drop schema if exists {RAW}, ops cascade"
-            )
+        with closing(self.servers.open("warehouse")) as session, session, session.cursor() as cursor:
+            cursor.execute(f"set client_min_messages = error; drop schema if exists {RAW}, ops cascade")
 
 
 def run(
@@ -171,14 +163,10 @@ def run(
     return result
 
 
-def _harm(
-    bench: Bench, orders: victim.Orders, kill: Kill, result: Result, *, is_busy: bool
-) -> None:
+def _harm(bench: Bench, orders: victim.Orders, kill: Kill, result: Result, *, is_busy: bool) -> None:
     """Run the load of `orders`, do it harm, and wait for its end."""
     stop = threading.Event()
-    writers = [
-        threading.Thread(target=_write, args=(bench.shop, stop, late)) for late in (True, False)
-    ]
+    writers = [threading.Thread(target=_write, args=(bench.shop, stop, late)) for late in (True, False)]
     process = subprocess.Popen(
         [sys.executable, "-m", "crash.victim"],
         stdin=subprocess.PIPE,
@@ -242,10 +230,7 @@ def _judge(
     bench: Bench, before: dict[str, check.TableState], result: Result, tables: tuple[str, ...]
 ) -> dict[str, check.TableState]:
     """Check what the killed load left, before anything else runs, and return it."""
-    with (
-        closing(bench.servers.open("source")) as source,
-        closing(bench.servers.open("warehouse")) as warehouse,
-    ):
+    with closing(bench.servers.open("source")) as source, closing(bench.servers.open("warehouse")) as warehouse:
         is_ok = result.exit_code == 0
         left = check.look(warehouse)
         result.torn += check.torn(
@@ -271,17 +256,10 @@ def _load_again(bench: Bench, before: dict[str, check.TableState], result: Resul
         result.torn.append(f"the next load ended with exit code {code}")
     for side in ("source", "warehouse"):
         bench.servers.wait_until_idle(side)
-    with (
-        closing(bench.servers.open("source")) as source,
-        closing(bench.servers.open("warehouse")) as warehouse,
-    ):
+    with closing(bench.servers.open("source")) as source, closing(bench.servers.open("warehouse")) as warehouse:
         result.lost, result.doubled = check.lost_and_doubled(source, warehouse)
         result.torn += check.torn(
-            before,
-            check.look(warehouse),
-            bench.shop.versions[-1:],
-            is_one_snapshot=True,
-            must_be_new=tuple(TABLES),
+            before, check.look(warehouse), bench.shop.versions[-1:], is_one_snapshot=True, must_be_new=tuple(TABLES)
         )
         result.torn += check.ahead(source, warehouse)
         result.leftovers += check.leftovers(source, warehouse, is_done=True)

@@ -76,12 +76,7 @@ def load(orders: Orders) -> int:
         on_retry=on_retry,
     ) as run:
         outcomes = engine.load_tables(
-            Contract(specs, ()),
-            orders.source,
-            orders.warehouse,
-            request,
-            run=run,
-            listener=Listener(on_retry=on_retry),
+            Contract(specs, ()), orders.source, orders.warehouse, request, run=run, listener=Listener(on_retry=on_retry)
         )
         run.is_ok = not any(outcome.error for outcome in outcomes)
     for outcome in outcomes:

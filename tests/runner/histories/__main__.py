@@ -60,10 +60,7 @@ def main() -> int:
     """Run everything; print as it goes; return the exit code."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the clusters must not stay
     print(f"seed {SEED}", flush=True)
-    with (
-        tempfile.TemporaryDirectory(prefix="haven-histories-") as folder,
-        made_in(Path(folder)) as warehouse,
-    ):
+    with tempfile.TemporaryDirectory(prefix="haven-histories-") as folder, made_in(Path(folder)) as warehouse:
         names = sorted(warehouse.refreshes)
         print(f"{len(names)} incremental models: {', '.join(names)}", flush=True)
         is_right = right_as_it_is(warehouse)

@@ -11,16 +11,8 @@ MUTANTS: Final = {
         "where input_rows._load_id > {{ mark.get('high_load_id', 0) }}",
         "where input_rows._load_id > {{ mark.get('high_load_id', 0) }} + 20",
     ),
-    "the mark passes loads that are under way": (
-        "_high_load_id_sql",
-        "{{ _last_safe_load_id_sql() }}",
-        "null::bigint",
-    ),
-    "a moved row touches only its new key": (
-        "touched_keys_sql",
-        "{%- if rule.row_id %}",
-        "{%- if false %}",
-    ),
+    "the mark passes loads that are under way": ("_high_load_id_sql", "{{ _last_safe_load_id_sql() }}", "null::bigint"),
+    "a moved row touches only its new key": ("touched_keys_sql", "{%- if rule.row_id %}", "{%- if false %}"),
     "a group that a row has left is not touched": (
         "_changed_values_sql",
         "where changed_rows._build_number > {{ mark.build_number }}\n    {%- endif -%}",

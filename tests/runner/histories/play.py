@@ -115,9 +115,7 @@ class _Loads:
             self.held.pop()[2].commit()
         if not self.held:
             with self.session, self.session.cursor() as cursor:
-                cursor.execute(
-                    "update ops.runs set status = 'ok', loading_from = null where status = 'running'"
-                )
+                cursor.execute("update ops.runs set status = 'ok', loading_from = null where status = 'running'")
 
     def _is_held(self, shop: Shop, table: str) -> bool:
         return (shop.number, table) in [held[:2] for held in self.held]

@@ -49,9 +49,7 @@ class Step:
     variant: int
 
 
-ACTIONS = (
-    *("put",) * 10, *("delete",) * 2, *("load",) * 4, *("hold",) * 2, *("release",) * 2, "widen",
-)  # fmt: skip
+ACTIONS = (*("put",) * 10, *("delete",) * 2, *("load",) * 4, *("hold",) * 2, *("release",) * 2, "widen")
 
 
 # Twice as likely: what has a dimension changes under facts that stay as they are.
@@ -93,10 +91,7 @@ def _values(table: str, first: int, rng: random.Random) -> Row:
             "specialties": "{}",
             "is_active": True,
         },
-        "categories": lambda: {
-            "parent_category_id": None,
-            "category_name": rng.choice(("Art", "Books")),
-        },
+        "categories": lambda: {"parent_category_id": None, "category_name": rng.choice(("Art", "Books"))},
         "products": lambda: {
             "vendor_id": one_of("vendors"),
             "category_id": one_of("categories"),

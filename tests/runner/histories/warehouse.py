@@ -84,9 +84,7 @@ class Warehouse:
             node = wanted[left.pop()]
             if node.name in names:
                 continue
-            if node.resource_type == "snapshot" or node.config.materialized in (
-                "incremental", "table", "partitioned",
-            ):  # fmt: skip
+            if node.resource_type == "snapshot" or node.config.materialized in ("incremental", "table", "partitioned"):
                 names.add(node.name)
             left += [
                 self.manifest.nodes[unique_id].name
@@ -192,15 +190,11 @@ def made_in(home: Path) -> Iterator[Warehouse]:
         _set_environment(source.as_env() | warehouse.as_env() | {"HAVEN_TARGET": "local"})
         made = Warehouse(path, warehouse)
         made.manifest = (
-            dbtRunner()
-            .invoke(["parse", "--project-dir", str(path), "--profiles-dir", str(path), "--quiet"])
-            .result
+            dbtRunner().invoke(["parse", "--project-dir", str(path), "--profiles-dir", str(path), "--quiet"]).result
         )
         made.dbt("build", "--exclude-resource-type", "test", "--exclude-resource-type", "unit_test")
         # A model that is never refreshed keeps what its inputs no longer say: nothing to compare it with.
-        compared = [
-            name for name in made.incremental() if made.node(name).config.full_refresh is not False
-        ]
+        compared = [name for name in made.incremental() if made.node(name).config.full_refresh is not False]
         compiled = made.dbt("compile", "--full-refresh", "--select", *compared)
         made.refreshes = {
             r.node.name: (r.node.relation_name, r.node.compiled_code)

@@ -29,14 +29,11 @@ MUTANTS: Final[dict[str, Callable[[], AbstractContextManager[Any]]]] = {
     ),
     "a candidate is safe one load later, whoever is open": (
         lambda: patch.object(
-            marks._Open,
-            "still",
-            lambda self, candidate: tuple(self.names) if candidate.xmax == self.xmax else (),
+            marks._Open, "still", lambda self, candidate: tuple(self.names) if candidate.xmax == self.xmax else ()
         )
     ),
     # Either alone is mended by the other: a mark that lies above all rows is followed by a read of everything.
     "clocks are taken for what they show, a mark above all rows is believed": _sql(
-        _CLOCK=("select min((", "select max(("),
-        _PROBE=("coalesce(found.highest < {stored}::{kind}, true)", "false"),
+        _CLOCK=("select min((", "select max(("), _PROBE=("coalesce(found.highest < {stored}::{kind}, true)", "false")
     ),
 }

@@ -43,9 +43,7 @@ KINDS = {
     "double precision": ("extract(epoch from now())", "extract(epoch from clock_timestamp())"),
 }
 # How often a writer does what, before a history makes each rarer or more frequent.
-ACTIONS = {
-    "write": 7, "begin": 3, "commit": 3, "rollback": 1, "prepare": 1, "finish": 1, "nap": 1, "linger": 2,
-}  # fmt: skip
+ACTIONS = {"write": 7, "begin": 3, "commit": 3, "rollback": 1, "prepare": 1, "finish": 1, "nap": 1, "linger": 2}
 
 
 @dataclass(frozen=True)
@@ -65,11 +63,7 @@ def made_ready(source: Connection, warehouse: Connection) -> Place:
         cursor.execute("select from pg_roles where rolname = %s", (READER,))
         if cursor.fetchone() is None:
             cursor.execute(sql.SQL("create role {} login").format(sql.Identifier(READER)))
-        cursor.execute(
-            sql.SQL("alter role {} password {}").format(
-                sql.Identifier(READER), sql.Literal(password)
-            )
-        )
+        cursor.execute(sql.SQL("alter role {} password {}").format(sql.Identifier(READER), sql.Literal(password)))
         cursor.execute(f"alter default privileges grant select on tables to {READER}")
         cursor.execute("select current_setting('max_prepared_transactions')::int > 0")
         ((has_prepared,),) = cursor.fetchall()
@@ -273,15 +267,9 @@ class History:
         run_id = f"play-{secrets.token_hex(6)}"
         self.log.append("-- load")
         contract = Contract(tuple(table.spec for table in self.tables), ())
-        with recorded_run(
-            self.place.reader, self.place.warehouse, run_id=run_id, command="load"
-        ) as run:
+        with recorded_run(self.place.reader, self.place.warehouse, run_id=run_id, command="load") as run:
             outcomes = engine.load_tables(
-                contract,
-                self.place.reader,
-                self.place.warehouse,
-                LoadRequest(workers=1, retries=0),
-                run=run,
+                contract, self.place.reader, self.place.warehouse, LoadRequest(workers=1, retries=0), run=run
             )
             run.is_ok = True
         self.lingering.clear()
