@@ -1,6 +1,6 @@
 with
 
-training_rows as (
+final as (
 
     {{
         training_set(
@@ -11,9 +11,9 @@ training_rows as (
                 {
                     'relation': ref('customer_features'),
                     'columns': [
-                        'state_code', 'order_count', 'order_count_30d', 'order_count_90d',
-                        'order_count_365d', 'item_count_365d', 'items_amount_90d',
-                        'items_amount_365d', 'average_items_amount_365d', 'currency_code',
+                        'state_code', 'currency_code', 'order_count', 'order_count_30d',
+                        'order_count_90d', 'order_count_365d', 'item_count_365d',
+                        'items_amount_90d', 'items_amount_365d', 'average_items_amount_365d',
                         'refund_count_365d', 'bid_count_90d', 'review_count_365d',
                         'view_count_30d', 'view_count_90d', 'days_since_registration',
                         'days_since_last_order', 'is_marketing_opt_in',
@@ -22,43 +22,6 @@ training_rows as (
             ],
         )
     }}
-
-),
-
-final as (
-
-    select
-        -- ids
-        customer_id,
-
-        -- strings
-        state_code,
-        currency_code,
-
-        -- numerics
-        order_count,
-        order_count_30d,
-        order_count_90d,
-        order_count_365d,
-        item_count_365d,
-        items_amount_90d,
-        items_amount_365d,
-        average_items_amount_365d,
-        refund_count_365d,
-        bid_count_90d,
-        review_count_365d,
-        view_count_30d,
-        view_count_90d,
-        days_since_registration,
-        days_since_last_order,
-
-        -- booleans
-        is_marketing_opt_in,
-        is_churned,
-
-        -- dates
-        as_of_date
-    from training_rows
 
 )
 
