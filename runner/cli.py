@@ -29,6 +29,7 @@ _COMMANDS = {
     "reconcile": "reconcile",
     "run": "run",
     "report": "report",
+    "alert": "alert",
     "profile": "profile",
     "features": "features",
     "doctor": "doctor",

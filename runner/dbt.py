@@ -28,7 +28,7 @@ _ENV_VAR = re.compile(rb"""env_var\(\s*['"](\w+)['"]""")
 _READS_ENV = (".yml", ".yaml", ".sql", ".md")
 # Settings that say where and how to work, never what the project is.
 _NOT_PARSED = (
-    "HAVEN_SOURCE_", "HAVEN_WAREHOUSE_", "HAVEN_TRANSFORMER_", "HAVEN_MASK_", "HAVEN_HOME",
+    "HAVEN_SOURCE_", "HAVEN_WAREHOUSE_", "HAVEN_TRANSFORMER_", "HAVEN_MASK_", "HAVEN_HOME", "HAVEN_ALERT_",
     "HAVEN_RETRIES", "HAVEN_LOCK_TIMEOUT", "HAVEN_THREADS", "HAVEN_BUILD_", "HAVEN_ELEMENTARY_", "HAVEN_PROFILE_",
     "DBT_ENV_SECRET_",
 )  # fmt: skip

@@ -26,6 +26,8 @@ SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full"
 # Of seconds eleven days; PostgreSQL takes no timeout of more than 24.
 MOST = 1_000_000
 MAX_PORT = 65535
+# What a receiver of alerts is reached at; most addresses hold a secret.
+ALERT_PREFIX = "HAVEN_ALERT_"
 # The warehouse's password as dbt gets it: for its profile only, and never in a log of its own.
 DBT_PASSWORD = "DBT_ENV_SECRET_HAVEN_WAREHOUSE_PASSWORD"  # noqa: S105 (a name)
 
@@ -154,7 +156,7 @@ class Settings:
 
 def _is_kept_from_dbt(name: str) -> bool:
     """Return whether dbt and other children have no need of a variable: the source's, other logins', secrets."""
-    return name.startswith(("HAVEN_SOURCE_", "HAVEN_TRANSFORMER_", "HAVEN_MASK_")) or (
+    return name.startswith(("HAVEN_SOURCE_", "HAVEN_TRANSFORMER_", "HAVEN_MASK_", ALERT_PREFIX)) or (
         re.fullmatch(r"PGPASSWORD|HAVEN_.*(PASSWORD|SECRET|TOKEN).*", name) is not None
     )
 

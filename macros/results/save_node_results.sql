@@ -16,9 +16,10 @@
             {% do with_failing_rows.append(row) %}
         {% endif %}
     {% endfor %}
-    {#- Checks that did not run are told by the newest run only: they are never taken for passed ones. -#}
+    {#- What did not run is told by the newest run only: no check is taken for a passed one, and what has no row of that run
+        is no longer in the project. -#}
     {% for node in graph.nodes.values()
-        if node.resource_type == 'test' and node.package_name == project_name
+        if node.resource_type in ['test', 'model', 'seed', 'snapshot'] and node.package_name == project_name
         and node.unique_id not in seen and flags.WHICH != 'freshness' %}
         {% do rows.append(dict(facts_of_node(node), status='not_run', message='It was not part of this run.')) %}
     {% endfor %}
@@ -100,6 +101,7 @@
         'severity': (node.config.severity | lower) if node.config.get('severity') else none,
         'owner': meta.get('owner') or owner.get('name') or owner.get('email'),
         'tags': node.get('tags') or [],
+        'what_to_do': meta.get('what_to_do'),
     }) }}
 {% endmacro %}
 

@@ -133,11 +133,14 @@ begin
 end
 $$;
 grant select on all tables in schema raw, ops to haven_transformer;
--- dbt writes the results of its runs.
+-- dbt writes the results of its runs, and who reads the alerts that it builds notes what was told.
 do $$
 begin
     if to_regclass('ops.node_results') is not null then
         grant insert, update, delete on ops.node_results to haven_transformer;
+    end if;
+    if to_regclass('ops.alert_deliveries') is not null then
+        grant insert on ops.alert_deliveries to haven_transformer;
     end if;
 end
 $$;

@@ -15,9 +15,11 @@ from typing import Annotated, Any
 import typer
 
 from runner import log
+from runner.alerts import Delivery
 from runner.artifacts import NodeResult, load_manifest
 from runner.artifacts.summary import read_summary, this_process, write_summary
 from runner.build_claim import claimed_build
+from runner.commands.alert import tell_after_run, tell_of_error
 from runner.commands.build import BAD, BuildOutcome, BuildRequest, build
 from runner.commands.load import RETRY_NOW, load_project, load_request, new_run_id
 from runner.commands.load_display import exit_code, say_retry, show_outcomes
@@ -50,8 +52,18 @@ class _Summary:
     error: str | None = None
     error_code: int = 0
     is_over: bool = False
+    # Whether ops.runs has the error, and so alerts tell of it.
+    is_recorded: bool = False
+    alerts: list[Delivery] = field(default_factory=list)
     # Models that show old rows, by the table that was not loaded.
     stale: dict[str, list[str]] = field(default_factory=dict)
+
+    def note(self, error: BaseException) -> None:
+        """Note what ended the run."""
+        is_known = isinstance(error, HavenError)
+        self.error = str(error) if is_known else f"it was stopped ({error or type(error).__name__})"
+        self.error_code = getattr(error, "exit_code", 1)
+        self.is_over = True
 
     def code(self) -> int:
         """Return the run's exit code: the load's if it failed, else the comparison's, else 1 if dbt failed."""
@@ -84,6 +96,7 @@ class _Summary:
             "causes": {r.name: cause(r) for r in build.named(*BAD)} if build else {},
             "problems": list(build.problems) if build else [],
             "stale": self.stale,
+            "alerts": [asdict(a) for a in self.alerts],
             "reports": [asdict(r) | {"path": str(r.path or "")} for r in self.reports],
         }
 
@@ -119,6 +132,7 @@ def run(
             BuildRequest(tuple(select or ()), tuple(exclude or ()), full_refresh),
             is_reconciled=not no_reconcile,
         )
+        summary.alerts = tell_after_run(settings)
         _write(settings, summary)
         if not no_reports:
             log.info("writing reports", run_id=summary.run_id)
@@ -171,6 +185,10 @@ def _load_and_build(
             summary.stale = {table: stale_models(manifest, table) for table in bad}
             summary.is_over = True
             record.is_ok = summary.code() == 0
+        except BaseException as error:
+            summary.note(error)
+            summary.is_recorded = True
+            raise
         finally:
             record.summary = summary.as_dict() | {"status": "ok" if record.is_ok else "failed"}
 
@@ -188,15 +206,16 @@ def _told(settings: Settings, summary: _Summary, *, with_pages: bool, as_json: b
     try:
         yield
     except BaseException as error:
-        is_known = isinstance(error, HavenError)
-        summary.error = str(error) if is_known else f"it was stopped ({error or type(error).__name__})"
-        summary.error_code = getattr(error, "exit_code", 1)
-        summary.is_over = True
+        summary.note(error)
         if isinstance(error, LockedError) and not is_free:
             raise
         with suppress(OSError):  # a full disk must not hide the error
             _write(settings, summary)
-        if is_known and not isinstance(error, LockedError):
+        if isinstance(error, HavenError) and not isinstance(error, LockedError):
+            if summary.is_recorded:
+                summary.alerts = tell_after_run(settings)
+            elif other is None or other.get("error") != summary.error:
+                summary.alerts = tell_of_error(settings, str(error))
             if with_pages:
                 # What there is of settings: it may be these that are wrong.
                 env = {**os.environ, **settings.values}

@@ -48,5 +48,5 @@ where
     and (
         status = 'error'
         or package_name = %(project)s
-        and (kind in ('data test', 'unit test', 'freshness') or status <> 'success')
+        and (kind in ('data test', 'unit test', 'freshness') or status not in ('success', 'not_run'))
     )

@@ -3,7 +3,7 @@ with
 node_results as (
 
     select * from {{ source('results', 'node_results') }}
-    where kind in ('model', 'seed', 'snapshot')
+    where kind in ('model', 'seed', 'snapshot') and status <> 'not_run'
 
 ),
 
