@@ -153,7 +153,7 @@ def show_plan(plans: Sequence[TablePlan], failures: Sequence[TableOutcome], *, a
     for p in plans:
         table.add_row(
             p.spec.label, p.mode, ", ".join(p.key), p.spec.watermark or "", p.watermark_from or "",
-            p.spec.deletes, f"{p.rows_estimate:,}",
+            p.spec.deletes, f"{p.rows_estimate:,}" if p.rows_estimate or not p.size_bytes else "unknown",
         )  # fmt: skip
     wide_console().print(table)
     for failure in failures:

@@ -230,6 +230,8 @@ def cause(result: NodeResult) -> str:
     text = mask_text((result.message or "no message").strip())
     if result.kept_in and result.failures:
         text += f"; they are in {result.kept_in}"
+    if result.node and result.node.description:
+        text += f" ({' '.join(result.node.description.split())})"
     return text
 
 

@@ -4,6 +4,8 @@
 
 create schema haven_demo;
 
+comment on schema haven_demo is 'Haven''s own: what the demo needs to let days pass.';
+
 create table haven_demo.state (
     seed bigint not null,
     scale double precision not null,

@@ -49,7 +49,12 @@ relations as (
         and not pg_class.relispartition -- its rows are those of its parent
         and pg_namespace.nspname <> 'information_schema'
         and pg_namespace.nspname !~ '^pg_'
-        and (options.schemas is null or pg_namespace.nspname = any(options.schemas))
+        and (
+            pg_namespace.nspname = any(options.schemas)
+            -- What Haven keeps for itself in a source (the demo does) says so, and is read only if it is named.
+            or options.schemas is null
+            and coalesce(obj_description(pg_namespace.oid, 'pg_namespace'), '') !~ '^Haven''s own'
+        )
         and not exists (
             select 1 from pg_depend
             where
