@@ -82,7 +82,7 @@ def tell(settings: Settings) -> tuple[list[Delivery], list[str]]:
         UnreachableError: the warehouse cannot be reached.
     """
     addresses = receivers(settings)
-    if not addresses:
+    if not addresses or settings.schema_prefix:
         return [], []
     warehouse = settings.connection("warehouse")
     with closing(connect(warehouse, application_name="haven alert")) as session, explained():

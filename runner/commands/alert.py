@@ -67,7 +67,7 @@ def tell_after_run(settings: Settings) -> list[Delivery]:
 def tell_of_error(settings: Settings, error: str) -> list[Delivery]:
     """Tell every receiver of a run that ended before the warehouse could know of it; never raises for that."""
     try:
-        addresses = receivers(settings)
+        addresses = {} if settings.schema_prefix else receivers(settings)
     except HavenError as wrong:
         log.info(f"alerts were not told: {wrong}")
         return []

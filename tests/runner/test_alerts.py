@@ -319,7 +319,7 @@ def test_one_digest_per_receiver_until_it_arrives(told: Project, warehouse: PgCo
     for number in range(3):
         note_result(warehouse, f"test.haven.rows_{number}", "error", "fail", at, failures=10_000)
     note_result(
-        warehouse, "test.haven.broken", "error", "error", at, message="no such column; ann@example.com wrote it"
+        warehouse, "test.haven.broken", "error", "error", at, message="no <b>column</b>; ann@example.com wrote it"
     )
     channels.answer = 429
     first = told.haven("alert", "--json", expect=1, **channels.env).json
@@ -332,6 +332,7 @@ def test_one_digest_per_receiver_until_it_arrives(told: Project, warehouse: PgCo
     assert mail.startswith("Haven: 4 critical\n")
     assert mail.count("10,000 rows") == 3
     assert "ann@" not in mail
+    assert "no \u2039b\u203acolumn" in mail
     assert "What to do" in mail
 
     channels.answer = 200
@@ -379,6 +380,12 @@ def test_test_messages_and_silences(told: Project, warehouse: PgConnection, chan
     assert told.haven("alert", **channels.env).out == "alert      nothing to tell\n"
     ((why,),) = rows(warehouse, "select distinct held_back_by from quality.alerts")
     assert why.startswith("silenced until ")
+
+
+def test_a_developer_tells_nobody(told: Project, warehouse: PgConnection, channels: Channels) -> None:
+    note_result(warehouse, "test.haven.late_orders", "error", "fail", datetime.now(UTC), failures=1)
+    told.haven("alert", **channels.env, HAVEN_TARGET="dev", HAVEN_SCHEMA="ann")
+    assert (channels.posts, channels.mails) == ([], [])
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ worded as (
                 '- %s%s: %s',
                 case state when 'resolved' then 'resolved' else severity end,
                 case state when 'reminder' then ', still' else '' end,
-                left(title, 300)
+                left(title, 200)
             ),
             case when state <> 'resolved' then nullif(concat_ws(
                 ', ',
@@ -41,7 +41,11 @@ worded as (
             ), '') end,
             case
                 when state <> 'resolved'
-                    then left(nullif(trim(split_part(message, E'\n', 1)), ''), 500)
+                    -- What may hold a value of a row is no markup, in no channel.
+                    then translate(
+                        left(nullif(trim(split_part(message, E'\n', 1)), ''), 300),
+                        '<>[]`', '‹›()'''
+                    )
             end,
             case when state <> 'resolved' then 'What to do: ' || what_to_do end
         ) as entry

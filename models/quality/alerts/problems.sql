@@ -124,7 +124,8 @@ load_events as (
         '[]'::jsonb as tags,
         'critical' as severity,
         null::bigint as failing_row_count,
-        error as message,
+        -- A key of the source may be an address.
+        regexp_replace(error, '[^[:space:]@(),]+@[^[:space:]@(),]+', '•••', 'g') as message,
         format('Mend what the message says, then: haven load %s.%s', source_name, table_name)
             as what_to_do,
         run_id,
