@@ -32,7 +32,6 @@ PATIENCE_S = 10.0
 _TELLING_LOCK = -1
 # Parts of an address that are no longer than this are no secret.
 _SHORT = 2
-TEST_TITLE, TEST_BODY = "a test", "This is a test of `haven alert`: nothing is wrong."
 
 
 @dataclass(frozen=True)
@@ -72,16 +71,15 @@ def receivers(settings: Settings) -> dict[str, str]:
     return found
 
 
-def tell(settings: Settings) -> tuple[list[Delivery], list[str]]:
+def tell(settings: Settings, addresses: Mapping[str, str]) -> tuple[list[Delivery], list[str]]:
     """Tell each receiver what there is, and return that, and the receivers that have something and no address.
 
     Nothing is told in a target without alerts (dev), or while another call tells.
 
     Raises:
-        ConfigError: an address is wrong, or the role may not read alerts or note deliveries.
+        ConfigError: the role may not read alerts or note deliveries.
         UnreachableError: the warehouse cannot be reached.
     """
-    addresses = receivers(settings)
     if not addresses or settings.schema_prefix:
         return [], []
     warehouse = settings.connection("warehouse")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from runner.child import ChildTimeoutError, follow, killed_by
 from runner.errors import ConfigError, DataError
-from runner.settings import target_folder
+from runner.settings import ALERT_PREFIX, target_folder
 
 _MODULE = "dbt.cli.main"
 _TIME = re.compile(r"^(\x1b\[[0-9;]*m)*\d\d:\d\d:\d\d(\.\d+)? *(\[\w+ *\])?[ :]*")
@@ -28,7 +28,7 @@ _ENV_VAR = re.compile(rb"""env_var\(\s*['"](\w+)['"]""")
 _READS_ENV = (".yml", ".yaml", ".sql", ".md")
 # Settings that say where and how to work, never what the project is.
 _NOT_PARSED = (
-    "HAVEN_SOURCE_", "HAVEN_WAREHOUSE_", "HAVEN_TRANSFORMER_", "HAVEN_MASK_", "HAVEN_HOME", "HAVEN_ALERT_",
+    "HAVEN_SOURCE_", "HAVEN_WAREHOUSE_", "HAVEN_TRANSFORMER_", "HAVEN_MASK_", "HAVEN_HOME", ALERT_PREFIX,
     "HAVEN_RETRIES", "HAVEN_LOCK_TIMEOUT", "HAVEN_THREADS", "HAVEN_BUILD_", "HAVEN_ELEMENTARY_", "HAVEN_PROFILE_",
     "DBT_ENV_SECRET_",
 )  # fmt: skip

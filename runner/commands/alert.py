@@ -10,10 +10,11 @@ from typing import Annotated
 import typer
 
 from runner import log
-from runner.alerts import TEST_BODY, TEST_TITLE, Delivery, Digest, deliver, receivers, silence, tell
+from runner.alerts import Delivery, Digest, deliver, receivers, silence, tell
 from runner.errors import ConfigError, HavenError
-from runner.report.masking import mask_text
 from runner.settings import ALERT_PREFIX, Settings, load_settings
+
+_TEST = "This is a test of `haven alert`: nothing is wrong."
 
 
 def alert(
@@ -40,10 +41,10 @@ def alert(
             f"such as {ALERT_PREFIX}TEAM=slack://…"
         )
     if test:
-        deliveries = deliver([Digest(name, TEST_TITLE, "info", TEST_BODY) for name in addresses], addresses)
+        deliveries = deliver([Digest(name, "a test", "info", _TEST) for name in addresses], addresses)
         without: list[str] = []
     else:
-        deliveries, without = tell(settings)
+        deliveries, without = tell(settings, addresses)
     if as_json:
         typer.echo(json.dumps({"deliveries": [asdict(d) for d in deliveries], "without_address": without}))
     else:
@@ -53,27 +54,23 @@ def alert(
     raise typer.Exit(1 if any(d.error for d in deliveries) else 0)
 
 
-def tell_after_run(settings: Settings) -> list[Delivery]:
-    """Tell the receivers at the end of a run; what goes wrong is said, and no failure of the run."""
-    try:
-        deliveries, without = tell(settings)
-    except HavenError as error:
-        log.info(f"alerts were not told: {error}")
-        return []
-    say_deliveries(deliveries, without if deliveries else [])
-    return deliveries
+def tell_after_run(settings: Settings, error: str | None = None) -> list[Delivery]:
+    """Tell the receivers at the end of a run; what goes wrong is said, and no failure of the run.
 
-
-def tell_of_error(settings: Settings, error: str) -> list[Delivery]:
-    """Tell every receiver of a run that ended before the warehouse could know of it; never raises for that."""
+    `error` is what ended it before the warehouse could know of it.
+    """
+    without: list[str] = []
     try:
         addresses = {} if settings.schema_prefix else receivers(settings)
+        if error is None:
+            deliveries, without = tell(settings, addresses)
+        else:
+            body = f"## haven run\n- critical: haven run ends\n  {error}"
+            deliveries = deliver([Digest(name, "1 critical", "failure", body) for name in addresses], addresses)
     except HavenError as wrong:
         log.info(f"alerts were not told: {wrong}")
         return []
-    body = f"## haven run\n- critical: haven run ends\n  {mask_text(error)}"
-    deliveries = deliver([Digest(name, "1 critical", "failure", body) for name in addresses], addresses)
-    say_deliveries(deliveries, [])
+    say_deliveries(deliveries, without if deliveries else [])
     return deliveries
 
 

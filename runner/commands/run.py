@@ -19,7 +19,7 @@ from runner.alerts import Delivery
 from runner.artifacts import NodeResult, load_manifest
 from runner.artifacts.summary import read_summary, this_process, write_summary
 from runner.build_claim import claimed_build
-from runner.commands.alert import tell_after_run, tell_of_error
+from runner.commands.alert import tell_after_run
 from runner.commands.build import BAD, BuildOutcome, BuildRequest, build
 from runner.commands.load import RETRY_NOW, load_project, load_request, new_run_id
 from runner.commands.load_display import exit_code, say_retry, show_outcomes
@@ -215,7 +215,7 @@ def _told(settings: Settings, summary: _Summary, *, with_pages: bool, as_json: b
             if summary.is_recorded:
                 summary.alerts = tell_after_run(settings)
             elif other is None or other.get("error") != summary.error:
-                summary.alerts = tell_of_error(settings, str(error))
+                summary.alerts = tell_after_run(settings, str(error))
             if with_pages:
                 # What there is of settings: it may be these that are wrong.
                 env = {**os.environ, **settings.values}

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import email
 import json
-import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -27,6 +26,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from psycopg2.extensions import connection as PgConnection
 
 from runner.connect import connect
+from runner.embedded.server import free_port
 from runner.ops import prepare
 
 FORGET = "truncate ops.node_results, ops.table_loads, ops.runs, ops.alert_deliveries, ops.alert_silences"
@@ -121,14 +121,10 @@ class Alerts(RuleBasedStateMachine):
     """Events and calls of `haven alert` in any order, with a clock that goes on: the view says what the model says."""
 
     session: ClassVar[PgConnection]
-    project: ClassVar[Project]
 
     @initialize()
     def begin(self) -> None:
-        rows(
-            self.session,
-            "truncate ops.node_results, ops.table_loads, ops.runs, ops.alert_deliveries, ops.alert_silences",
-        )
+        rows(self.session, FORGET)
         self.now = START
         self.troubles: dict[str, Trouble] = {}
         self.tellings: dict[tuple[str, str], Telling] = {}
@@ -244,7 +240,7 @@ def test_alerts_are_told_as_alertmanager_would(told: Project, warehouse: PgConne
     edges += [(node, MODEL) for node, (_, depends) in CHECKS.items() if depends]
     for edge in edges:
         rows(warehouse, "insert into quality.node_lineage values (%s, %s)", *edge)
-    Alerts.session, Alerts.project = warehouse, told
+    Alerts.session = warehouse
     run_state_machine_as_test(
         Alerts,
         settings=settings(
@@ -302,10 +298,7 @@ def channels() -> Iterator[Channels]:
     web = ThreadingHTTPServer(("127.0.0.1", 0), Posts)
     web.daemon_threads = True
     threading.Thread(target=web.serve_forever, daemon=True).start()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    mail = Controller(Mails(), hostname="127.0.0.1", port=port)
+    mail = Controller(Mails(), hostname="127.0.0.1", port=free_port())
     mail.start()
     made = Channels(web.server_address[1], mail)
     yield made

@@ -19,36 +19,35 @@ worded as (
         first_seen_at,
         case state when 'resolved' then 2 when 'reminder' then 1 else 0 end as state_rank,
         case severity when 'critical' then 0 when 'warning' then 1 else 2 end as severity_rank,
-        concat_ws(
-            E'\n  ',
-            format(
-                '- %s%s: %s',
-                case state when 'resolved' then 'resolved' else severity end,
-                case state when 'reminder' then ', still' else '' end,
-                left(title, 200)
-            ),
-            case when state <> 'resolved' then nullif(concat_ws(
-                ', ',
-                case
-                    when failing_row_count > 0
-                        then trim(to_char(failing_row_count, '999,999,999,999')) || ' rows'
-                end,
-                'since ' || to_char(first_seen_at, 'YYYY-MM-DD HH24:MI "UTC"'),
-                case
-                    when occurrence_count > 1 then 'seen ' || occurrence_count || ' times'
-                end,
-                'owner ' || owner_name
-            ), '') end,
-            case
-                when state <> 'resolved'
-                    -- What may hold a value of a row is no markup, in no channel.
-                    then translate(
-                        left(nullif(trim(split_part(message, E'\n', 1)), ''), 300),
-                        '<>[]`', '‹›()'''
-                    )
-            end,
-            case when state <> 'resolved' then 'What to do: ' || what_to_do end
-        ) as entry
+        case
+            when state = 'resolved' then '- resolved: ' || left(title, 200)
+            else concat_ws(
+                E'\n  ',
+                format(
+                    '- %s%s: %s',
+                    severity,
+                    case state when 'reminder' then ', still' else '' end,
+                    left(title, 200)
+                ),
+                concat_ws(
+                    ', ',
+                    case
+                        when failing_row_count > 0
+                            then trim(to_char(failing_row_count, '999,999,999,999')) || ' rows'
+                    end,
+                    'since ' || to_char(first_seen_at, 'YYYY-MM-DD HH24:MI "UTC"'),
+                    case
+                        when occurrence_count > 1 then 'seen ' || occurrence_count || ' times'
+                    end,
+                    'owner ' || owner_name
+                ),
+                -- What may hold a value of a row is no markup, in no channel.
+                translate(
+                    left(nullif(trim(split_part(message, E'\n', 1)), ''), 300), '<>[]`', '‹›()'''
+                ),
+                'What to do: ' || what_to_do
+            )
+        end as entry
     from alerts
 
 ),

@@ -9,10 +9,10 @@
         {%- endfor %}
     {%- endfor %}
     {%- for source in graph.sources.values() if source.package_name == project_name %}
-        {%- set load = 'load.' ~ source.schema ~ '.' ~ source.identifier %}
+        {%- set table = source.schema ~ '.' ~ source.identifier %}
         {%- do edges.append(['freshness.' ~ source.unique_id, source.unique_id]) %}
-        {%- do edges.append([source.unique_id, load]) %}
-        {%- do edges.append([load | replace('load.', 'reconciliation.', 1), load]) %}
+        {%- do edges.append([source.unique_id, 'load.' ~ table]) %}
+        {%- do edges.append(['reconciliation.' ~ table, 'load.' ~ table]) %}
     {%- endfor %}
 {%- endif %}
 with

@@ -120,9 +120,6 @@ load_events as (
         'load' as kind,
         raw_table as subject,
         source_name || '.' || table_name || ' is loaded' as title,
-        null as owner_name,
-        '[]'::jsonb as tags,
-        'critical' as severity,
         null::bigint as failing_row_count,
         -- A key of the source may be an address.
         regexp_replace(error, '[^[:space:]@(),]+@[^[:space:]@(),]+', '•••', 'g') as message,
@@ -142,9 +139,6 @@ reconciliation_events as (
         'reconciliation' as kind,
         raw_table as subject,
         source_name || '.' || table_name || ' equals its source' as title,
-        null as owner_name,
-        '[]'::jsonb as tags,
-        'critical' as severity,
         missing_rows + extra_rows + different_rows as failing_row_count,
         coalesce(
             error,
@@ -172,9 +166,6 @@ run_events as (
         'run' as kind,
         source as subject,
         'haven ' || command || ' ends' as title,
-        null as owner_name,
-        '[]'::jsonb as tags,
-        'critical' as severity,
         null::bigint as failing_row_count,
         coalesce(summary ->> 'error', 'It was killed.') as message,
         'Mend what the message says, then: haven ' || command as what_to_do,
@@ -187,15 +178,35 @@ run_events as (
 
 ),
 
-events as (
+ops_events as (
 
-    select * from node_events
-    union all
     select * from load_events
     union all
     select * from reconciliation_events
     union all
     select * from run_events
+
+),
+
+events as (
+
+    select * from node_events
+    union all
+    select
+        problem_id,
+        kind,
+        subject,
+        title,
+        null as owner_name,
+        '[]'::jsonb as tags,
+        'critical' as severity,
+        failing_row_count,
+        message,
+        what_to_do,
+        run_id,
+        happened_at,
+        is_bad
+    from ops_events
 
 ),
 
@@ -213,40 +224,26 @@ numbered as (
 
 ),
 
-episodes as (
+-- The last bad event says most about a problem.
+bad_events as (
 
     select
-        problem_id,
-        good_events_before,
-        min(happened_at) as first_seen_at,
-        max(happened_at) as last_seen_at,
-        count(*) as occurrence_count
+        *,
+        min(happened_at) over (partition by problem_id, good_events_before) as first_seen_at,
+        count(*) over (partition by problem_id, good_events_before) as occurrence_count,
+        row_number() over (
+            partition by problem_id
+            order by happened_at desc, run_id desc
+        ) as newness
     from numbered
     where is_bad
-    group by problem_id, good_events_before
 
 ),
 
-newest_episodes as (
-
-    select distinct on (problem_id)
-        problem_id,
-        good_events_before,
-        first_seen_at,
-        last_seen_at,
-        occurrence_count
-    from episodes
-    order by problem_id asc, good_events_before desc
-
-),
-
--- The last bad event says most about a problem.
 last_events as (
 
-    select distinct on (problem_id) *
-    from numbered
-    where is_bad
-    order by problem_id asc, happened_at desc, run_id desc
+    select * from bad_events
+    where newness = 1
 
 ),
 
@@ -256,8 +253,8 @@ recoveries as (
         numbered.problem_id,
         min(numbered.happened_at) as resolved_at
     from numbered
-    inner join newest_episodes on numbered.problem_id = newest_episodes.problem_id
-    where not numbered.is_bad and numbered.good_events_before > newest_episodes.good_events_before
+    inner join last_events on numbered.problem_id = last_events.problem_id
+    where not numbered.is_bad and numbered.good_events_before > last_events.good_events_before
     group by numbered.problem_id
 
 ),
@@ -280,7 +277,7 @@ final as (
 
         -- numerics
         last_events.failing_row_count,
-        newest_episodes.occurrence_count,
+        last_events.occurrence_count,
 
         -- documents
         last_events.tags,
@@ -289,11 +286,10 @@ final as (
         coalesce(recoveries.resolved_at, gone_nodes.happened_at) is null as is_open,
 
         -- timestamps
-        newest_episodes.first_seen_at,
-        newest_episodes.last_seen_at,
+        last_events.first_seen_at,
+        last_events.happened_at as last_seen_at,
         coalesce(recoveries.resolved_at, gone_nodes.happened_at) as resolved_at
     from last_events
-    inner join newest_episodes on last_events.problem_id = newest_episodes.problem_id
     left join recoveries on last_events.problem_id = recoveries.problem_id
     left join gone_nodes on last_events.problem_id = gone_nodes.problem_id
 
