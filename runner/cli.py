@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 
 from runner import log
 from runner.commands.options import ListsLikeDbt
+from runner.connect import let_servers_choose_zone
 from runner.errors import HavenError
 
 # Command and the module it is in, in the order that --help shows.
@@ -134,6 +135,7 @@ def root(
 def main() -> None:
     """Run the command line; an expected failure ends in one line on stderr and its exit code."""
     _end_on_signals()
+    let_servers_choose_zone()
     try:
         app()
     except HavenError as error:

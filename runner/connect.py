@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 
@@ -81,6 +83,16 @@ _BROKEN = (
     "SSL connection has been closed",
     "the connection is lost",
 )
+
+
+def let_servers_choose_zone() -> None:
+    """Take the time zone out of what libpq sends with a login: of a source's own, times without a zone are read by.
+
+    `set` cannot do that: what came with the login is then taken for the server's default.
+    """
+    os.environ.pop("PGTZ", None)
+    if options := os.environ.get("PGOPTIONS"):
+        os.environ["PGOPTIONS"] = re.sub(r"(?i)(-c\s*|--)timezone=(\\.|\S)*", "", options)
 
 
 def connect(target: Connection, *, application_name: str = "haven") -> PgConnection:

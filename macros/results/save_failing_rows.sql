@@ -40,10 +40,13 @@
                     'The stored rows cannot be read: ' ~ _kept_rows(result) ~ ' does not exist.'))) }}
                 where {{ of_node }};
             {% else %}
-                {% set masked = [] %}
-                {% for column in columns[result.node_id]
-                    if is_masked_column(column.name, result.column_name, marks, kinds) %}
-                    {% do masked.append(column.name) %}
+                {% set masked, known = [], known_texts(result.node_id, marks, kinds) %}
+                {% for column in columns[result.node_id] %}
+                    {% if is_masked_column(column.name, result.column_name, marks, kinds)
+                        or (known is not none and not result.column_name and can_hold_text(column.type)
+                            and not modules.re.search('(^|_)(' ~ known | join('|') ~ ')$', column.name | lower)) %}
+                        {% do masked.append(column.name) %}
+                    {% endif %}
                 {% endfor %}
                 {% set names = columns[result.node_id] | map(attribute='name') | list %}
                 begin
@@ -98,6 +101,33 @@
         {% endfor %}
     {% endfor %}
     {{ return(marks) }}
+{% endmacro %}
+
+{% macro known_texts(test_id, marks, kinds) %}
+    {#- What a test of several columns calls a column of its own may be a name in capital letters, or a whole row. None if
+        nothing that it reads is made of something personal. -#}
+    {% set test = graph.nodes[test_id] %}
+    {% set known, personal, read = ['lossy_cast', 'raw_value', 'value_found'], [], test.depends_on.nodes | list %}
+    {% do known.extend(test.config.get('meta', {}).get('shows', [])) %}
+    {% for node_id in read %}
+        {% set node = graph.nodes.get(node_id) or graph.sources.get(node_id) or {'columns': {}} %}
+        {% for column in node['columns'].values() %}
+            {% if is_masked_column(column.name, none, marks, kinds) %}
+                {% do personal.append(column.name) %}
+            {% elif node_id in test.depends_on.nodes %}
+                {% do known.append(modules.re.escape(column.name | lower)) %}
+            {% endif %}
+        {% endfor %}
+        {% for parent in (node.depends_on or {}).get('nodes', []) if parent not in read %}
+            {% do read.append(parent) %}
+        {% endfor %}
+    {% endfor %}
+    {{ return(known if personal else none) }}
+{% endmacro %}
+
+{% macro can_hold_text(type) %}
+    {{ return(not modules.re.match(
+        '(boolean|smallint|integer|bigint|numeric|real|double precision|date|time|timestamp|interval)\\b', type)) }}
 {% endmacro %}
 
 {% macro is_masked_column(column_name, tested_column, marks, kinds) %}

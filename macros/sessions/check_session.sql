@@ -5,12 +5,13 @@
     do $$
     declare
         found constant text := current_setting('TimeZone') || '; ' || current_setting('DateStyle') || '; '
-            || current_setting('IntervalStyle') || '; ' || current_setting('search_path');
+            || current_setting('IntervalStyle') || '; ' || current_setting('search_path') || '; '
+            || current_setting('client_encoding');
     begin
-        if found <> 'UTC; ISO, MDY; postgres; public' then
+        if found <> 'UTC; ISO, MDY; postgres; public; UTF8' then
             raise exception 'the settings of this session are not those of Haven (TimeZone; DateStyle; '
-                'IntervalStyle; search_path): %', found
-            using hint = 'Use profiles.yml of this project (DBT_PROFILES_DIR), or copy its role to yours.';
+                'IntervalStyle; search_path; client_encoding): %', found
+            using hint = 'Use profiles.yml of this project (DBT_PROFILES_DIR), or copy its role to yours; unset PGCLIENTENCODING.';
         end if;
     end
     $$

@@ -77,6 +77,20 @@ def test_load_reports_each_table_for_people_and_machines(shop: Project) -> None:
     assert loads == [("ok", 4)]
 
 
+@pytest.mark.parametrize("sent", [{"PGTZ": "UTC"}, {"PGOPTIONS": "-c timezone=UTC --TimeZone=UTC -c jit=off"}])
+def test_l2_the_zone_of_a_source_is_its_own_whatever_the_client_sends(shop: Project, sent: dict[str, str]) -> None:
+    zone = "America/New_York"
+    with closing(connect(shop.source)) as session:
+        rows(session, f"alter database {shop.source.dbname} set timezone = '{zone}'")
+        rows(session, "alter table item alter updated_at type timestamp")
+        rows(session, f"update item set updated_at = now() at time zone '{zone}' + interval '3 hours' where id = 5")
+        rows(session, f"update item set updated_at = now() at time zone '{zone}' where id < 5")
+    shop.haven("load", "item", **sent)
+    with closing(connect(shop.warehouse)) as session:
+        query = "select watermark::timestamp <= now() at time zone %s from ops.watermarks"
+        assert rows(session, query, zone) == [(True,)]
+
+
 def test_a_dry_run_prints_the_plan_and_moves_nothing(shop: Project) -> None:
     done = shop.haven("load", "--dry-run", "--json")
     assert [(t["table"], t["mode"]) for t in done.json["plan"]] == [("shop.item", "first"), ("shop.label", "first")]

@@ -70,6 +70,7 @@ MODELS = {
         "{{ config(indexes=[{'columns': ['full_name'], 'unique': true}]) }} "
         "select id, 'Ann Smith' as full_name from generate_series(1, 2) as id"
     ),
+    "marts/finance/cast": "select full_name::integer as number from (values ('Ann Smith')) as one (full_name)",
     "marts/finance/after": "select * from {{ ref('doubled') }}",
     "marts/finance/huge": (
         "{% if execute %}{{ exceptions.raise_compiler_error("
@@ -131,6 +132,11 @@ def make_project(folder: Path) -> Path:
         "models/schema.yml": SCHEMA_YAML,
         "models/quality/sources.yml": yaml.safe_dump({"sources": results}),
         "tests/names_show.sql": "{{ config(severity='warn') }} select * from {{ ref('names') }}",
+        "tests/labels_show.sql": (
+            "{{ config(severity='warn', meta={'shows': ['verdict']}) }} "
+            "select id, upper(full_name) as label, jsonb_build_object('who', full_name) as payload, 'odd' as verdict, "
+            "item_name as first_note, length(full_name) as length from {{ ref('people') }} where id = 1"
+        ),
         "seeds/personal_data.csv": (ROOT / "seeds/reference/personal_data.csv").read_text("utf-8"),
     }
     for name in ("latest_test_results", "latest_model_runs"):
@@ -190,6 +196,8 @@ def test_each_node_of_a_run_has_one_result(shop: Project) -> None:
         ("latest_model_runs", "model"): ("success", None),
         ("doubled", "model"): ("error", None),
         ("huge", "model"): ("error", None),
+        ("cast", "model"): ("error", None),
+        ("labels_show", "data test"): ("warn", 1),
         ("after", "model"): ("skipped", None),
         ("cut_off", "data test"): ("skipped", None),
         ("have_email", "data test"): ("fail", 1),
@@ -204,7 +212,7 @@ def test_each_node_of_a_run_has_one_result(shop: Project) -> None:
         ("left_out", "data test"): ("not_run", None),
         ("after__keeps_ids", "unit test"): ("skipped", None),
     }
-    assert len(found) == 21
+    assert len(found) == 23
 
 
 def test_a_result_says_what_its_node_is(shop: Project) -> None:
@@ -263,6 +271,13 @@ def test_the_names_that_are_personal_are_masked_and_no_others(shop: Project) -> 
     assert sample["rows"] == [[MASK] * len(PERSONAL) + ["x"] * len(HARMLESS)]
 
 
+def test_what_a_test_makes_of_personal_values_is_masked(shop: Project) -> None:
+    (sample,) = result(shop, "labels_show", "failing_rows")
+    assert dict(zip(sample["columns"], sample["rows"][0], strict=True)) == {
+        "id": 1, "label": MASK, "payload": MASK, "verdict": "odd", "first_note": "chair 1", "length": 5,
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("name", "note"),
     [
@@ -278,11 +293,13 @@ def test_rows_that_cannot_be_shown_say_why_and_stop_no_others(shop: Project, nam
 def test_messages_are_kept_without_personal_values_and_of_any_size(shop: Project) -> None:
     (doubled,) = result(shop, "doubled", "message")
     assert f"Key (full_name)=({MASK}) is duplicated" in doubled
+    (cast,) = result(shop, "cast", "message")
+    assert f'invalid input syntax for type integer: "{MASK}"' in cast
     (huge,) = result(shop, "huge", "message")
     assert QUOTES in huge
     assert huge.endswith(" characters)")
     assert 4_000 < len(huge) < 10_000
-    for text in (doubled, huge):
+    for text in (doubled, cast, huge):
         assert not re.search(r"Ann Smith|ann@|\x00", text)
         assert shop.warehouse.password not in text
 
@@ -294,12 +311,13 @@ def test_the_report_shows_what_was_kept(shop: Project) -> None:
     assert (made["run"]["id"], made["status"]) == (RUN, "fail")
     checks = {check["name"]: check for check in made["checks"]}
     assert {name: check["status"] for name, check in checks.items()} == {
-        "have_email": "fail", "freshness of shop.people": "fail", "doubled": "error", "huge": "error",
+        "have_email": "fail", "freshness of shop.people": "fail", "doubled": "error", "huge": "error", "cast": "error",
+        "labels_show": "warn",
         "one_handle": "warn", "few_ids": "warn", "keeps_nothing": "warn", "names_show": "warn", "rows_break": "warn",
         "rows_are_gone": "warn", "left_out": "not_run", "switched_off": "not_run", "after": "skipped",
         "cut_off": "skipped", "after__keeps_ids": "skipped", "known_ids": "pass", "ids_in_range": "pass",
     }  # fmt: skip
-    assert made["counts"] == {"fail": 2, "error": 2, "warn": 6, "not_run": 2, "skipped": 3, "pass": 2, "total": 17}
+    assert made["counts"] == {"fail": 2, "error": 3, "warn": 7, "not_run": 2, "skipped": 3, "pass": 2, "total": 19}
     assert checks["few_ids"]["rule"] == "id is one of 1, 2"
     assert checks["few_ids"]["sample"]["rows"]
     assert checks["switched_off"]["message"] == "It is switched off."

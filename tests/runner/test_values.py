@@ -144,7 +144,11 @@ def test_h6_every_session_has_the_same_settings(odd: Project) -> None:
     done = odd.dbt(
         "run", "--select", "dim_dates", "--target-path", "target/other", expect=1, DBT_PROFILES_DIR=str(folder)
     )
-    assert "America/New_York; ISO, MDY; postgres; public" in done.out
+    assert "America/New_York; ISO, MDY; postgres; public; UTF8" in done.out
+    target = ("--select", "dim_dates", "--target-path", "target/other")
+    done = odd.dbt("run", *target, expect=1, PGCLIENTENCODING="LATIN1")
+    assert "public; LATIN1" in done.out
+    assert "unset PGCLIENTENCODING" in done.out
 
 
 def profile_settings(path: Path) -> list[str]:
