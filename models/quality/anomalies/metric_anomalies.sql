@@ -8,13 +8,20 @@ daily_metrics as (
     select
         *,
         extract(isodow from metric_date)::integer as iso_weekday,
-        metric_date > max(metric_date) over () - {{ var('monitored_last_days') }} as is_judged,
-        -- Amounts are skewed, by orders of magnitude: ten times as much is as odd as a tenth.
+        -- Of a young history only the last day, so that day 8 is judged by a week.
+        metric_date > max(metric_date) over () - case
+            when count(*) over (partition by model_name, metric) <= 14 then 1
+            else {{ var('monitored_last_days') }}
+        end as is_judged,
+        -- Rows and amounts by their logarithm: a weekend strays by more rows than a Monday, and ten
+        -- times as much is as odd as a tenth. Four rows more keep near what a few do by chance.
         case
+            when metric = 'rows' then ln(metric_value + 4)
             when metric like 'median of %' then ln(greatest(metric_value, 0.01))
             else metric_value
         end as judged_value,
         case
+            when metric = 'rows' then standard_error / (metric_value + 4)
             when metric like 'median of %' then standard_error / greatest(metric_value, 0.01)
             else standard_error
         end as judged_error
@@ -51,6 +58,7 @@ by_weekday as (
         model_name,
         metric,
         iso_weekday,
+        count(*) as history_days,
         percentile_cont(0.5) within group (order by judged_value) as median
     from history
     where metric = 'rows'
@@ -68,6 +76,7 @@ compared as (
         by_metric.highest,
         by_metric.standard_error as usual_error,
         by_weekday.median is not null as is_by_weekday,
+        coalesce(by_weekday.history_days, by_metric.history_days) as median_days,
         coalesce(by_weekday.median, by_metric.median) as usual_value
     from daily_metrics
     inner join by_metric
@@ -100,14 +109,23 @@ scored as (
 
     select
         compared.*,
+        case
+            when compared.metric = 'rows' then round(exp(compared.usual_value)::numeric - 4, 6)
+            when compared.metric like 'median of %'
+                then round(exp(compared.usual_value)::numeric, 6)
+            else compared.usual_value
+        end::double precision as expected_value,
         -- 1.4826 makes a standard deviation of it, were it a normal distribution. No less than
-        -- chance, one row or 2 %.
+        -- chance, 2 %, or one row of a share. A median of n days is off by itself, with a variance
+        -- of pi / 2n of theirs, and is nearer to these n days than to another one: (n - 1) / n.
         (compared.judged_value - compared.usual_value) / greatest(
-            1.4826 * deviations.median_deviation,
+            1.4826 * deviations.median_deviation * sqrt(
+                (1 + pi() / 2 / compared.median_days)
+                * compared.median_days / greatest(compared.median_days - 1, 1)
+            ),
             compared.usual_error,
             case
-                when compared.metric = 'rows' then greatest(1, 0.02 * compared.usual_value)
-                when compared.metric like 'median of %' then 0.02
+                when compared.metric = 'rows' or compared.metric like 'median of %' then 0.02
                 else 1.0 / compared.row_count
             end
         ) as score
@@ -131,12 +149,7 @@ final as (
         row_count,
         history_days,
         metric_value,
-        case
-            when
-                metric like 'median of %'
-                then round(exp(usual_value)::numeric, 6)::double precision
-            else usual_value
-        end as expected_value,
+        expected_value,
         score,
 
         -- booleans
@@ -146,10 +159,13 @@ final as (
                 then
                     (
                         abs(score) > {{ var('monitoring_sensitivity') }}
-                        and (is_by_weekday or judged_value not between lowest and highest)
+                        and (
+                            is_by_weekday
+                            or judged_value not between lowest + ln(0.7) and highest + ln(1.4)
+                        )
                     )
                     -- None where there always are some: so few that no score gets high.
-                    or (metric_value = 0 and lowest > 0 and usual_value >= 10)
+                    or (metric_value = 0 and lowest > ln(4) and expected_value >= 10)
             -- Of these there are many: by chance one strays far now and then.
             else
                 (abs(score) / 1.5 > {{ var('monitoring_sensitivity') }} and row_count >= 10)
@@ -157,7 +173,7 @@ final as (
                     metric like 'share of %'
                     and metric_value = 0
                     and lowest > 0
-                    and usual_value * row_count >= 30
+                    and expected_value * row_count >= 30
                 )
         end as is_anomalous,
 
