@@ -525,6 +525,108 @@ class TestOtherReaders(_Shop):
         assert "kept_rows: a sample of its inputs" in failure("kept_rows", "--sample", "30 days")
 
 
+class TestKeysOfOtherNames(_Shop):
+    """H2: a key that is made of something else than the column of its name, in every way that SQL has to say so."""
+
+    OTHERS = (
+        "select vendor_id order_id, sum(amount) as amount from {{ ref('stg_items') }} group by 1",
+        "select coalesce(vendor_id, 0) order_id, sum(amount) as amount from {{ ref('stg_items') }} group by 1",
+        "select vendor_id::int order_id, sum(amount) as amount from {{ ref('stg_items') }} group by 1",
+        "select vendor_id \"order_id\", sum(amount) as amount from {{ ref('stg_items') }} group by 1",
+        "select case when true then vendor_id end order_id, 1 as amount from {{ ref('stg_items') }} group by 1",
+        "with rows_of (order_id, amount) as (select vendor_id, amount from {{ ref('stg_items') }})"
+        " select order_id, sum(amount) as amount from rows_of group by 1",
+        "with orders as (select * from {{ ref('stg_orders') }}), rows_of (amount, order_id) as materialized"
+        " (select amount, vendor_id from {{ ref('stg_items') }})"
+        " select order_id, sum(amount) as amount from rows_of group by 1",
+        "select order_id, sum(amount) as amount from (select vendor_id, amount from {{ ref('stg_items') }})"
+        " as q (order_id, amount) group by 1",
+        "select order_id, sum(amount) as amount from (select vendor_id, amount from {{ ref('stg_items') }})"
+        " q(order_id, amount) group by 1",
+        "select order_id, sum(amount) as amount from {{ ref('stg_items') }}"
+        " as q (item_id, other, order_id, amount) group by 1",
+        "select order_id, sum(amount) as amount from {{ ref('by_vendor') }} group by 1",
+    )
+    SAME = (
+        "select distinct i.order_id order_id, null amount from {{ ref('stg_items') }} i"
+        " where 'no order_id' > '' and i.order_id is not null",
+        "with rows_of (order_id, amount) as (select i.order_id, amount from {{ ref('stg_items') }} as i)"
+        " select order_id, sum(amount) as amount, count(*) over (partition by max(amount), order_id) as n"
+        " from rows_of group by order_id having not order_id in (-1) union all select -1 order_id, 0, 0",
+        "select distinct on (amount > 0, order_id) order_id, case when item_id > 1 then order_id else 0 end as n"
+        " from {{ ref('stg_items') }} where item_id between order_id and greatest(99, order_id)",
+    )
+
+    @pytest.fixture(scope="class")
+    def models(self) -> dict[str, str]:
+        by = "meta={'touched_by': {'stg_items': 'vendor_id'}}"
+        return (
+            self.staged()
+            | {"by_vendor.sql": "select vendor_id order_id, amount from {{ ref('stg_items') }}"}
+            | {f"other_{n}.sql": touched(text, unique("order_id")) for n, text in enumerate(self.OTHERS)}
+            | {f"same_{n}.sql": touched(text, unique("order_id")) for n, text in enumerate(self.SAME)}
+            | {"declared.sql": touched(self.OTHERS[0], unique("order_id"), by)}
+        )
+
+    def test_h2_a_key_of_another_column_is_seen_however_it_is_named(self, project: Any) -> None:
+        build("stg_orders", "stg_items", "by_vendor", "declared")
+        results = run_dbt(["run", "--select", "other_*"], expect_pass=False)
+        said = {r.node.name: str(r.message) for r in results if r.node.name.startswith("other_")}
+        wanted = "makes order_id of something else than the column of that name that stg_"
+        assert [name for name, message in said.items() if wanted not in message] == []
+        assert len(said) == len(self.OTHERS)
+        change(project, "update {schema}.items set vendor_id = 3, _load_id = {load} where item_id = 4")
+        build("declared")
+        assert_like_full_refresh(project, "declared")
+
+    def test_h2_a_key_that_is_the_column_itself_needs_no_declaration(self, project: Any) -> None:
+        build("stg_items", "same_*")
+
+
+class TestThroughAnExpression(_Shop):
+    """H2: keys that are found through another input are what its own rule says."""
+
+    @pytest.fixture(scope="class")
+    def models(self) -> dict[str, str]:
+        select = (
+            "select coalesce(vendor_id, -1) as vendor_id, count(day) as days, min(day) as first_day"
+            " from {{ ref('stg_items') }} left join {{ ref('stg_orders') }} using (order_id) group by 1"
+        )
+
+        def by(items: str) -> str:
+            orders = "'stg_orders': {'column': 'order_id', 'through': 'stg_items'}"
+            return f"meta={{'touched_by': {{'stg_items': {items}, {orders}}}}}"
+
+        return self.staged() | {
+            "vendor_days.sql": touched(select, unique("vendor_id"), by("'coalesce(vendor_id, -1)'")),
+            # Whoever looks up by another column does not say what key a row has.
+            "key_unsaid.sql": touched(
+                select, unique("vendor_id"), by("{'column': 'item_id', 'through': 'stg_items', 'moves': false}")
+            ),
+            "no_key.sql": touched(
+                "select order_id, day, rate from {{ ref('stg_orders') }} left join"
+                " (select vendor_id as order_id, rate from {{ ref('stg_vendors') }}) as rates using (order_id)",
+                unique("order_id"),
+                "meta={'touched_by': {'stg_vendors': {'column': 'vendor_id', 'through': 'this', 'moves': false},"
+                " 'stg_orders': {'column': 'order_id', 'through': 'stg_vendors'}}}",
+            ),
+        }
+
+    def test_h2_a_key_found_through_another_input_has_its_expression(self, project: Any) -> None:
+        project.run_sql("update {schema}.items set vendor_id = null where item_id in (3, 23)")
+        build("stg_items", "stg_orders", "stg_vendors", "vendor_days")
+        change(project, "update {schema}.orders set day = '2025-01-01', _load_id = {load} where order_id = 4")
+        build("vendor_days")
+        assert "(-1,2,2025-01-01)" in rows(project, "vendor_days")
+        assert_like_full_refresh(project, "vendor_days")
+
+    def test_h2_looking_up_through_an_input_that_does_not_name_the_key_is_refused(self, project: Any) -> None:
+        build("stg_items", "stg_orders", "stg_vendors")
+        said = "which has no column {} that is the key as it is; look them up through an input whose rule says"
+        assert "through stg_items, " + said.format("vendor_id") in failure("key_unsaid")
+        assert "through stg_vendors, " + said.format("order_id") in failure("no_key")
+
+
 LONG = "a_name_that_says_at_length_what_its_rows_are_by_order_x1"
 
 
