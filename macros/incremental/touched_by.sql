@@ -25,10 +25,12 @@
             'code': input.code,
             'row_keys': state_table(_input_name(model), input.name),
             'changes': state_table(input.name, 'changes'),
+            'times_read': none if names or input.kind == 'whole' else times_read(input),
         }) %}
         {% do _check_rule(rule, input) %}
         {% do touch_rules.append(rule) %}
     {% endfor %}
+    {% do _check_read_once(touch_rules) %}
     {% for rule in touch_rules if rule.through %}
         {% do rule.update(_looked_up(rule, touch_rules)) %}
     {% endfor %}
@@ -108,6 +110,23 @@
         'kind': input.kind, 'columns': [] if input.kind == 'whole' else key_columns, 'through': none, 'as_of': none,
         'uses': [], 'row_id': none, 'moves': true, 'new': none,
     }) }}
+{% endmacro %}
+
+{% macro _check_read_once(rules) %}
+    {#- An input that is read twice may be read by the key and by another column, as the parents of its own rows are; no
+        column of it says so. Staging views of one source are one input here. -#}
+    {% set counts = {} %}
+    {% for rule in rules if rule.times_read is not none %}
+        {% set source = stands_for(rule.node) %}
+        {% do counts.update({source: counts.get(source, 0) + rule.times_read}) %}
+        {% if counts[source] > 1 %}
+            {% set keys = touched_key_columns() %}
+            {% do _touched_by_error(
+                'reads ' ~ rule.input_name ~ ' more than once, perhaps not each time by ' ~ keys | join(', ') ~ '. If each is by it, '
+                ~ "say so in touched_by: '" ~ rule.input_name ~ "': " ~ (keys if keys | length > 1 else "'" ~ keys[0] ~ "'")
+                ~ '; let what is read by another column be a model or staging view of its own, with a rule of its own') %}
+        {% endif %}
+    {% endfor %}
 {% endmacro %}
 
 {% macro is_made_anew(column, views_code) %}

@@ -583,6 +583,96 @@ class TestKeysOfOtherNames(_Shop):
         build("stg_items", "same_*")
 
 
+class TestReadTwice(_Shop):
+    """H2: an input that is read by its key and, unseen, by another column."""
+
+    ITEMS = "{{ ref('stg_items') }}"
+    BY_OTHER = (
+        f"select i.item_id, p.amount from {ITEMS} as i left join {ITEMS} as p on p.item_id = i.vendor_id",
+        f"with items as (select * from {ITEMS}) select items.item_id, p.amount from items"
+        " left join items as p on p.item_id = items.vendor_id",
+        f"with items as materialized (select * from {ITEMS}), live as (select * from items where not (is_deleted))"
+        " select i.item_id, p.amount from live i, live p where p.item_id = i.vendor_id",
+        f"select item_id, total from {ITEMS} left join (with items as (select * from {ITEMS})"
+        " select vendor_id, sum(amount) as total from items group by 1) as totals using (vendor_id)",
+        f"with items as (select * from {ITEMS}) select item_id, (select max(p.amount) from items as p"
+        " where p.vendor_id = items.vendor_id) as most from items",
+        "select item_id, rate from {{ ref('with_vendors') }}"
+        f" left join (select vendor_id, sum(amount) as rate from {ITEMS} group by 1) as totals using (vendor_id)",
+        "select item_id, amount from {{ ref('with_parents') }}",
+        "select i.item_id, p.amount from {{ ref('with_vendors') }} as i"
+        " left join {{ ref('with_vendors') }} as p on p.item_id = i.vendor_id",
+        "select i.item_id, p.amount from {{ ref('in_memory') }} as i"
+        " left join {{ ref('in_memory') }} as p on p.item_id = i.vendor_id",
+        f"select i.item_id, p.amount from {ITEMS} as i"
+        " left join {{ ref('stg_twins') }} as p on p.item_id = i.vendor_id",
+        "{% set items = ref('stg_items') %} select i.item_id, p.amount from {{ items }} as i"
+        " left join {{ items }} as p on p.item_id = i.vendor_id",
+    )
+    ONCE = (
+        f"with items as (select * from {ITEMS}),"
+        " named as (select item_id, '{{ ref('stg_items') }}' as items from items),"
+        " final as (select item_id, items, count(*) over w as n from named window w as (partition by item_id))"
+        " select final.* from final",
+        f"{{% if is_incremental() %}} select item_id from {ITEMS}"
+        f" {{% else %}} select item_id from {ITEMS} {{% endif %}}",
+    )
+
+    @pytest.fixture(scope="class")
+    def models(self) -> dict[str, str]:
+        parents = (
+            f"select i.item_id, p.parent_amount as amount, i.vendor_id from {self.ITEMS} as i"
+            " left join {{ ref('stg_parents') }} as p on p.vendor_id = i.vendor_id"
+        )
+        yaml = json.loads(self.yaml())
+        for name, column in (("stg_parents", "vendor_id"), ("stg_twins", "item_id")):
+            yaml["models"].append({"name": name, "columns": [{"name": column, "data_tests": ["unique"]}]})
+        return (
+            self.staged()
+            | {
+                "schema.yml": json.dumps(yaml),
+                "stg_twins.sql": staging("items", "item_id, amount"),
+                "stg_parents.sql": staging("items", "item_id as vendor_id, amount as parent_amount"),
+                "with_vendors.sql": f"select item_id, vendor_id, amount from {self.ITEMS}",
+                "with_parents.sql": f"select i.item_id, p.amount from {self.ITEMS} as i"
+                f" left join {self.ITEMS} as p on p.item_id = i.vendor_id",
+                "in_memory.sql": f"{{{{ config(materialized='ephemeral') }}}} select * from {self.ITEMS}",
+                "by_the_key.sql": touched(
+                    f"with items as (select * from {self.ITEMS}) select i.item_id, p.amount from items as i"
+                    " join items as p using (item_id)",
+                    unique("item_id"),
+                    "meta={'touched_by': {'stg_items': 'item_id'}}",
+                ),
+                "by_a_view_of_its_own.sql": touched(
+                    parents,
+                    unique("item_id"),
+                    "meta={'touched_by': {'stg_parents': {'column': 'vendor_id', 'through': 'this'}}}",
+                ),
+            }
+            | {f"twice_{n}.sql": touched(text, unique("item_id")) for n, text in enumerate(self.BY_OTHER)}
+            | {f"once_{n}.sql": touched(text, unique("item_id")) for n, text in enumerate(self.ONCE)}
+        )
+
+    def test_h2_an_input_that_is_read_twice_is_refused_without_a_rule(self, project: Any) -> None:
+        build("stg_*", "with_vendors", "with_parents")
+        results = run_dbt(["run", "--select", "twice_*"], expect_pass=False)
+        said = {r.node.name: str(r.message) for r in results if r.node.name.startswith("twice_")}
+        assert [
+            name for name, message in said.items() if "more than once, perhaps not each time by" not in message
+        ] == []
+        assert "say so in touched_by: 'stg_items': 'item_id'" in said["twice_0"]
+        assert len(said) == len(self.BY_OTHER)
+
+    def test_h2_an_input_that_is_read_twice_and_declared_is_right(self, project: Any) -> None:
+        declared = ("by_the_key", "by_a_view_of_its_own", "once_*")
+        build("stg_*", *declared)
+        change(project, "update {schema}.items set amount = 99, _load_id = {load} where item_id = 3")
+        build(*declared)
+        assert "(3,99)" in rows(project, "by_the_key")
+        assert "(5,99,3)" in rows(project, "by_a_view_of_its_own")
+        assert_like_full_refresh(project, "by_the_key", "by_a_view_of_its_own", "once_0", "once_1")
+
+
 class TestThroughAnExpression(_Shop):
     """H2: keys that are found through another input are what its own rule says."""
 
