@@ -1,11 +1,11 @@
 {% macro read_inputs(reader=model) %}
     {#- What a model reads, found in dbt's graph: each thing beneath its refs that changes by itself, through all views.
         A list of dictionaries: name, kind, node, and views, the names of the views between the model and it, with
-        their code. -#}
+        their code; and paths, the ways on which it is read, each a list of nodes from the model to it. -#}
     {% set found = {} %}
     {% set waiting = [] %}
     {% for unique_id in reader.depends_on.nodes %}
-        {% do waiting.append({'unique_id': unique_id, 'views': [], 'code': ''}) %}
+        {% do waiting.append({'unique_id': unique_id, 'views': [], 'code': '', 'path': [reader]}) %}
     {% endfor %}
     {#- The list grows while it is read: what a view reads is appended. -#}
     {% for place in waiting if place.unique_id != reader.unique_id %}
@@ -13,7 +13,8 @@
         {% set kind = _input_kind(node) %}
         {% if kind %}
             {% set input = found.setdefault(
-                place.unique_id, {'name': _input_name(node), 'kind': kind, 'node': node, 'views': [], 'code': ''}) %}
+                place.unique_id, {'name': _input_name(node), 'kind': kind, 'node': node, 'views': [], 'code': '', 'paths': []}) %}
+            {% do input.paths.append(place.path + [node]) %}
             {% do input.views.extend(place.views) %}
             {% do input.update({'code': input.code ~ place.code}) %}
         {% endif %}
@@ -24,6 +25,7 @@
                     'unique_id': unique_id,
                     'views': place.views + [_input_name(node)],
                     'code': place.code ~ '\n' ~ node.raw_code,
+                    'path': place.path + [node],
                 }) %}
             {% endfor %}
         {% endif %}
@@ -74,6 +76,12 @@
         {% endfor %}
     {% endif %}
     {{ return(sources | length == 1 and not others and node.unique_id not in _views_with_filters()) }}
+{% endmacro %}
+
+{% macro stands_for(node) %}
+    {#- The id of what changes: of the source for a staging view. -#}
+    {% set sources = node.depends_on.nodes | select('in', graph.sources) | list if _is_staging(node) else [] %}
+    {{ return(sources | first | default(node.unique_id, true)) }}
 {% endmacro %}
 
 {% macro _views_with_filters() %}

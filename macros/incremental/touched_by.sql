@@ -25,10 +25,14 @@
             'code': input.code,
             'row_keys': state_table(_input_name(model), input.name),
             'changes': state_table(input.name, 'changes'),
-            'through_rows': _through_rows(rule, inputs),
+            'times_read': none if names or input.kind == 'whole' else times_read(input),
         }) %}
         {% do _check_rule(rule, input) %}
         {% do touch_rules.append(rule) %}
+    {% endfor %}
+    {% do _check_read_once(touch_rules) %}
+    {% for rule in touch_rules if rule.through %}
+        {% do rule.update(_looked_up(rule, touch_rules)) %}
     {% endfor %}
     {% for name in declared if name not in used_names %}
         {% do _touched_by_error(
@@ -61,16 +65,28 @@
     }) }}
 {% endmacro %}
 
-{% macro _through_rows(rule, inputs) %}
-    {% if rule.through in [none, 'this'] %}
-        {{ return(this if rule.through else none) }}
+{% macro _looked_up(rule, rules) %}
+    {#- The rows of another input name their keys as its own rule says, which may be another form of the column. -#}
+    {% set key_columns = touched_key_columns() %}
+    {% if rule.through == 'this' %}
+        {{ return({'through_rows': this, 'through_columns': key_columns}) }}
     {% endif %}
-    {% for input in inputs if input.name == rule.through %}
-        {{ return(input_rows(input.node)) }}
+    {% for other in rules if other.input_name == rule.through %}
+        {% set rows = input_rows(other.node) %}
+        {% if other.columns and not other.through %}
+            {{ return({'through_rows': rows, 'through_columns': other.columns}) }}
+        {% endif %}
+        {% set missing = missing_columns(other.node, key_columns) %}
+        {% for column in key_columns if column in missing or is_made_anew(column, other.code) %}
+            {% do _touched_by_error(
+                'touched_by looks keys up through ' ~ rule.through ~ ', which has no column ' ~ column ~ ' that is the key as it '
+                ~ "is; look them up through an input whose rule says by 'column' alone what key a row belongs to") %}
+        {% endfor %}
+        {{ return({'through_rows': rows, 'through_columns': key_columns}) }}
     {% endfor %}
     {% do _touched_by_error(
         'touched_by looks keys up through ' ~ rule.through ~ ', which the model does not read (it reads '
-        ~ inputs | map(attribute='name') | join(', ') ~ ')') %}
+        ~ rules | map(attribute='input_name') | join(', ') ~ ')') %}
 {% endmacro %}
 
 {% macro _derived_rule(input) %}
@@ -96,21 +112,55 @@
     }) }}
 {% endmacro %}
 
+{% macro _check_read_once(rules) %}
+    {#- An input that is read twice may be read by the key and by another column, as the parents of its own rows are; no
+        column of it says so. Staging views of one source are one input here. -#}
+    {% set counts = {} %}
+    {% for rule in rules if rule.times_read is not none %}
+        {% set source = stands_for(rule.node) %}
+        {% do counts.update({source: counts.get(source, 0) + rule.times_read}) %}
+        {% if counts[source] > 1 %}
+            {% set keys = touched_key_columns() %}
+            {% do _touched_by_error(
+                'reads ' ~ rule.input_name ~ ' more than once, perhaps not each time by ' ~ keys | join(', ') ~ '. If each is by it, '
+                ~ "say so in touched_by: '" ~ rule.input_name ~ "': " ~ (keys if keys | length > 1 else "'" ~ keys[0] ~ "'")
+                ~ '; let what is read by another column be a model or staging view of its own, with a rule of its own') %}
+        {% endif %}
+    {% endfor %}
+{% endmacro %}
+
 {% macro is_made_anew(column, views_code) %}
     {#- Whether the SQL gives something else the name of a key: an expression or another column, but for constants such as
-        -1, which no row of an input has. Or whether it asks is_touched about an expression. -#}
+        -1, which no row of an input has. With `as`, without it, or in a list of columns, whose first can be seen to be the
+        key itself. Or whether it asks is_touched about an expression. -#}
     {% set code = modules.re.sub(
         '(?s)--[^\\n]*|/[*].*?[*]/|[{]#.*?#[}]', ' ', (model.get('compiled_code') or model.raw_code) ~ views_code) %}
+    {% set code = modules.re.sub("'[^']*'", "''", code) %}
     {% set name = '"?' ~ column ~ '"?(?![\\w.(])' %}
-    {% set named = modules.re.findall('(?i)(?:\\bas\\s+|[)]\\s*)' ~ name, code) %}
+    {% set itself = '(?:"?\\w+"?[.])?"?' ~ column ~ '"?' %}
+    {#- What may stand before a column that is only read. -#}
+    {% set no_value = '(?!(?:select|distinct|all|any|some|as|by|and|or|on|where|not|when|then|else|case|between|symmetric|like|'
+        ~ 'ilike|to|escape|is|in|from|for|zone|join|using|having|returning|with|recursive|limit|offset|only|lateral|over|if|'
+        ~ 'elif|set)\\b)' %}
+    {% set named = modules.re.findall(
+        '(?i)(?:\\bas\\s+|[])]\\s*|[}]{2}\\s+|(?<![\\w"])' ~ no_value ~ '(?:"[^"]+"|\\w+)\\s+|' ~ "'\\s+)" ~ name, code) %}
     {% set as_they_are = modules.re.findall(
-        '(?i)(?:,|\\bselect(?:\\s+distinct)?)\\s*(?:(?:"?\\w+"?[.])?"?' ~ column ~ '"?'
-        ~ "|(?:null|[-+]?[\\d.]+|'[^']*')(?:::[\\w ]+)?)\\s+as\\s+" ~ name
+        '(?i)(?:,|\\bselect(?:\\s+distinct)?)\\s*(?:' ~ itself
+        ~ "|(?:null|[-+]?[\\d.]+|'')(?:::[\\w ]+?)?)\\s+(?:as\\s+)?" ~ name
         ~ '|\\bon\\s*[(][^()]*[)]\\s*' ~ name, code) %}
+    {#- rows_of (order_id, qty) as (select …), and (select …) as rows_of (order_id, qty). -#}
+    {% set column_list = '"?\\w+"?\\s*[(](?:[^()]*,)?\\s*"?' ~ column ~ '"?\\b[^()]*[)]' %}
+    {% set listed = modules.re.findall(
+        '(?i)(?:\\bwith(?:\\s+recursive)?|,)\\s*' ~ column_list ~ '\\s*as\\s*(?:(?:not\\s+)?materialized\\s*)?[(]'
+        ~ '|(?:[)]\\s*|[}]{2}\\s*|\\b(?:from|join)\\s+(?!lateral\\b)[\\w".]+\\s+)(?:as\\s+)?' ~ no_value ~ column_list, code) %}
+    {% set listed_as_they_are = modules.re.findall(
+        '(?i)(?:\\bwith(?:\\s+recursive)?|,)\\s*"?\\w+"?\\s*[(]\\s*"?' ~ column ~ '"?\\b[^()]*[)]\\s*as\\s*'
+        ~ '(?:(?:not\\s+)?materialized\\s*)?[(]\\s*select\\s+(?:distinct\\s+)?' ~ itself ~ '\\s*(?:,|from\\b)', code) %}
     {% set calls = modules.re.findall(
         'is_touched[(]((?:\\s*,?\\s*(?:"[^"]*"|' ~ "'[^']*'" ~ '))+)', modules.re.sub('(?s)[{]#.*?#[}]', ' ', model.raw_code)) %}
     {% set expressions = modules.re.findall('[^\\w\\s."' ~ "',]", calls | join(' ')) %}
-    {{ return(named | length > as_they_are | length or expressions != []) }}
+    {{ return(
+        named | length > as_they_are | length or listed | length > listed_as_they_are | length or expressions != []) }}
 {% endmacro %}
 
 {% macro _check_rule(rule, input) %}

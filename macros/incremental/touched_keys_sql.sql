@@ -10,7 +10,7 @@
         {%- if rule.as_of %}
         {{ _keys_as_of_sql(rule, mark.build_number) }}
         {%- elif rule.through %}
-        select {{ _as_touched_keys(key_columns) }}
+        select {{ _as_touched_keys(rule.through_columns) }}
         from {{ rule.through_rows }} as through_rows
         where {{ rule.columns[0] }} in ({{ _changed_values_sql(rule, mark) }})
         {%- else %}

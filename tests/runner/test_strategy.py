@@ -525,6 +525,198 @@ class TestOtherReaders(_Shop):
         assert "kept_rows: a sample of its inputs" in failure("kept_rows", "--sample", "30 days")
 
 
+class TestKeysOfOtherNames(_Shop):
+    """H2: a key that is made of something else than the column of its name, in every way that SQL has to say so."""
+
+    OTHERS = (
+        "select vendor_id order_id, sum(amount) as amount from {{ ref('stg_items') }} group by 1",
+        "select coalesce(vendor_id, 0) order_id, sum(amount) as amount from {{ ref('stg_items') }} group by 1",
+        "select vendor_id::int order_id, sum(amount) as amount from {{ ref('stg_items') }} group by 1",
+        "select vendor_id \"order_id\", sum(amount) as amount from {{ ref('stg_items') }} group by 1",
+        "select case when true then vendor_id end order_id, 1 as amount from {{ ref('stg_items') }} group by 1",
+        "with rows_of (order_id, amount) as (select vendor_id, amount from {{ ref('stg_items') }})"
+        " select order_id, sum(amount) as amount from rows_of group by 1",
+        "with orders as (select * from {{ ref('stg_orders') }}), rows_of (amount, order_id) as materialized"
+        " (select amount, vendor_id from {{ ref('stg_items') }})"
+        " select order_id, sum(amount) as amount from rows_of group by 1",
+        "select order_id, sum(amount) as amount from (select vendor_id, amount from {{ ref('stg_items') }})"
+        " as q (order_id, amount) group by 1",
+        "select order_id, sum(amount) as amount from (select vendor_id, amount from {{ ref('stg_items') }})"
+        " q(order_id, amount) group by 1",
+        "select order_id, sum(amount) as amount from {{ ref('stg_items') }}"
+        " as q (item_id, other, order_id, amount) group by 1",
+        "select order_id, sum(amount) as amount from {{ ref('by_vendor') }} group by 1",
+    )
+    SAME = (
+        "select distinct i.order_id order_id, null amount from {{ ref('stg_items') }} i"
+        " where 'no order_id' > '' and i.order_id is not null",
+        "with rows_of (order_id, amount) as (select i.order_id, amount from {{ ref('stg_items') }} as i)"
+        " select order_id, sum(amount) as amount, count(*) over (partition by max(amount), order_id) as n"
+        " from rows_of group by order_id having not order_id in (-1) union all select -1 order_id, 0, 0",
+        "select distinct on (amount > 0, order_id) order_id, case when item_id > 1 then order_id else 0 end as n"
+        " from {{ ref('stg_items') }} where item_id between order_id and greatest(99, order_id)",
+    )
+
+    @pytest.fixture(scope="class")
+    def models(self) -> dict[str, str]:
+        by = "meta={'touched_by': {'stg_items': 'vendor_id'}}"
+        return (
+            self.staged()
+            | {"by_vendor.sql": "select vendor_id order_id, amount from {{ ref('stg_items') }}"}
+            | {f"other_{n}.sql": touched(text, unique("order_id")) for n, text in enumerate(self.OTHERS)}
+            | {f"same_{n}.sql": touched(text, unique("order_id")) for n, text in enumerate(self.SAME)}
+            | {"declared.sql": touched(self.OTHERS[0], unique("order_id"), by)}
+        )
+
+    def test_h2_a_key_of_another_column_is_seen_however_it_is_named(self, project: Any) -> None:
+        build("stg_orders", "stg_items", "by_vendor", "declared")
+        results = run_dbt(["run", "--select", "other_*"], expect_pass=False)
+        said = {r.node.name: str(r.message) for r in results if r.node.name.startswith("other_")}
+        wanted = "makes order_id of something else than the column of that name that stg_"
+        assert [name for name, message in said.items() if wanted not in message] == []
+        assert len(said) == len(self.OTHERS)
+        change(project, "update {schema}.items set vendor_id = 3, _load_id = {load} where item_id = 4")
+        build("declared")
+        assert_like_full_refresh(project, "declared")
+
+    def test_h2_a_key_that_is_the_column_itself_needs_no_declaration(self, project: Any) -> None:
+        build("stg_items", "same_*")
+
+
+class TestReadTwice(_Shop):
+    """H2: an input that is read by its key and, unseen, by another column."""
+
+    ITEMS = "{{ ref('stg_items') }}"
+    BY_OTHER = (
+        f"select i.item_id, p.amount from {ITEMS} as i left join {ITEMS} as p on p.item_id = i.vendor_id",
+        f"with items as (select * from {ITEMS}) select items.item_id, p.amount from items"
+        " left join items as p on p.item_id = items.vendor_id",
+        f"with items as materialized (select * from {ITEMS}), live as (select * from items where not (is_deleted))"
+        " select i.item_id, p.amount from live i, live p where p.item_id = i.vendor_id",
+        f"select item_id, total from {ITEMS} left join (with items as (select * from {ITEMS})"
+        " select vendor_id, sum(amount) as total from items group by 1) as totals using (vendor_id)",
+        f"with items as (select * from {ITEMS}) select item_id, (select max(p.amount) from items as p"
+        " where p.vendor_id = items.vendor_id) as most from items",
+        "select item_id, rate from {{ ref('with_vendors') }}"
+        f" left join (select vendor_id, sum(amount) as rate from {ITEMS} group by 1) as totals using (vendor_id)",
+        "select item_id, amount from {{ ref('with_parents') }}",
+        "select i.item_id, p.amount from {{ ref('with_vendors') }} as i"
+        " left join {{ ref('with_vendors') }} as p on p.item_id = i.vendor_id",
+        "select i.item_id, p.amount from {{ ref('in_memory') }} as i"
+        " left join {{ ref('in_memory') }} as p on p.item_id = i.vendor_id",
+        f"select i.item_id, p.amount from {ITEMS} as i"
+        " left join {{ ref('stg_twins') }} as p on p.item_id = i.vendor_id",
+        "{% set items = ref('stg_items') %} select i.item_id, p.amount from {{ items }} as i"
+        " left join {{ items }} as p on p.item_id = i.vendor_id",
+    )
+    ONCE = (
+        f"with items as (select * from {ITEMS}),"
+        " named as (select item_id, '{{ ref('stg_items') }}' as items from items),"
+        " final as (select item_id, items, count(*) over w as n from named window w as (partition by item_id))"
+        " select final.* from final",
+        f"{{% if is_incremental() %}} select item_id from {ITEMS}"
+        f" {{% else %}} select item_id from {ITEMS} {{% endif %}}",
+    )
+
+    @pytest.fixture(scope="class")
+    def models(self) -> dict[str, str]:
+        parents = (
+            f"select i.item_id, p.parent_amount as amount, i.vendor_id from {self.ITEMS} as i"
+            " left join {{ ref('stg_parents') }} as p on p.vendor_id = i.vendor_id"
+        )
+        yaml = json.loads(self.yaml())
+        for name, column in (("stg_parents", "vendor_id"), ("stg_twins", "item_id")):
+            yaml["models"].append({"name": name, "columns": [{"name": column, "data_tests": ["unique"]}]})
+        return (
+            self.staged()
+            | {
+                "schema.yml": json.dumps(yaml),
+                "stg_twins.sql": staging("items", "item_id, amount"),
+                "stg_parents.sql": staging("items", "item_id as vendor_id, amount as parent_amount"),
+                "with_vendors.sql": f"select item_id, vendor_id, amount from {self.ITEMS}",
+                "with_parents.sql": f"select i.item_id, p.amount from {self.ITEMS} as i"
+                f" left join {self.ITEMS} as p on p.item_id = i.vendor_id",
+                "in_memory.sql": f"{{{{ config(materialized='ephemeral') }}}} select * from {self.ITEMS}",
+                "by_the_key.sql": touched(
+                    f"with items as (select * from {self.ITEMS}) select i.item_id, p.amount from items as i"
+                    " join items as p using (item_id)",
+                    unique("item_id"),
+                    "meta={'touched_by': {'stg_items': 'item_id'}}",
+                ),
+                "by_a_view_of_its_own.sql": touched(
+                    parents,
+                    unique("item_id"),
+                    "meta={'touched_by': {'stg_parents': {'column': 'vendor_id', 'through': 'this'}}}",
+                ),
+            }
+            | {f"twice_{n}.sql": touched(text, unique("item_id")) for n, text in enumerate(self.BY_OTHER)}
+            | {f"once_{n}.sql": touched(text, unique("item_id")) for n, text in enumerate(self.ONCE)}
+        )
+
+    def test_h2_an_input_that_is_read_twice_is_refused_without_a_rule(self, project: Any) -> None:
+        build("stg_*", "with_vendors", "with_parents")
+        results = run_dbt(["run", "--select", "twice_*"], expect_pass=False)
+        said = {r.node.name: str(r.message) for r in results if r.node.name.startswith("twice_")}
+        assert [
+            name for name, message in said.items() if "more than once, perhaps not each time by" not in message
+        ] == []
+        assert "say so in touched_by: 'stg_items': 'item_id'" in said["twice_0"]
+        assert len(said) == len(self.BY_OTHER)
+
+    def test_h2_an_input_that_is_read_twice_and_declared_is_right(self, project: Any) -> None:
+        declared = ("by_the_key", "by_a_view_of_its_own", "once_*")
+        build("stg_*", *declared)
+        change(project, "update {schema}.items set amount = 99, _load_id = {load} where item_id = 3")
+        build(*declared)
+        assert "(3,99)" in rows(project, "by_the_key")
+        assert "(5,99,3)" in rows(project, "by_a_view_of_its_own")
+        assert_like_full_refresh(project, "by_the_key", "by_a_view_of_its_own", "once_0", "once_1")
+
+
+class TestThroughAnExpression(_Shop):
+    """H2: keys that are found through another input are what its own rule says."""
+
+    @pytest.fixture(scope="class")
+    def models(self) -> dict[str, str]:
+        select = (
+            "select coalesce(vendor_id, -1) as vendor_id, count(day) as days, min(day) as first_day"
+            " from {{ ref('stg_items') }} left join {{ ref('stg_orders') }} using (order_id) group by 1"
+        )
+
+        def by(items: str) -> str:
+            orders = "'stg_orders': {'column': 'order_id', 'through': 'stg_items'}"
+            return f"meta={{'touched_by': {{'stg_items': {items}, {orders}}}}}"
+
+        return self.staged() | {
+            "vendor_days.sql": touched(select, unique("vendor_id"), by("'coalesce(vendor_id, -1)'")),
+            # Whoever looks up by another column does not say what key a row has.
+            "key_unsaid.sql": touched(
+                select, unique("vendor_id"), by("{'column': 'item_id', 'through': 'stg_items', 'moves': false}")
+            ),
+            "no_key.sql": touched(
+                "select order_id, day, rate from {{ ref('stg_orders') }} left join"
+                " (select vendor_id as order_id, rate from {{ ref('stg_vendors') }}) as rates using (order_id)",
+                unique("order_id"),
+                "meta={'touched_by': {'stg_vendors': {'column': 'vendor_id', 'through': 'this', 'moves': false},"
+                " 'stg_orders': {'column': 'order_id', 'through': 'stg_vendors'}}}",
+            ),
+        }
+
+    def test_h2_a_key_found_through_another_input_has_its_expression(self, project: Any) -> None:
+        project.run_sql("update {schema}.items set vendor_id = null where item_id in (3, 23)")
+        build("stg_items", "stg_orders", "stg_vendors", "vendor_days")
+        change(project, "update {schema}.orders set day = '2025-01-01', _load_id = {load} where order_id = 4")
+        build("vendor_days")
+        assert "(-1,2,2025-01-01)" in rows(project, "vendor_days")
+        assert_like_full_refresh(project, "vendor_days")
+
+    def test_h2_looking_up_through_an_input_that_does_not_name_the_key_is_refused(self, project: Any) -> None:
+        build("stg_items", "stg_orders", "stg_vendors")
+        said = "which has no column {} that is the key as it is; look them up through an input whose rule says"
+        assert "through stg_items, " + said.format("vendor_id") in failure("key_unsaid")
+        assert "through stg_vendors, " + said.format("order_id") in failure("no_key")
+
+
 LONG = "a_name_that_says_at_length_what_its_rows_are_by_order_x1"
 
 
