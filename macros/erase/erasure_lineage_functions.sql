@@ -134,7 +134,8 @@ $$;
 -- is. `keys` are columns named as a person's key; `key` is the one by which `columns` may be erased. Below, that is none
 -- where an input has a column of that name that is something else: `id` of a review. Columns of a place are those that it
 -- really has, personal by the YAML or by a name that they have or had; below, those of the places' names. `doubtful` are
--- columns of which neither says anything, but that hold text (place), or have a personal name of their own (below).
+-- columns of which neither says anything, but that hold text (place), or have a personal name of their own (below, but
+-- not in failing rows, which are searched and changed).
 create or replace function pg_temp.relations(project_nodes jsonb, person_kind text, personal jsonb)
 returns table (
     relid oid, label text, role text, is_raw boolean, is_ours boolean, keys name[], key name, columns jsonb,
@@ -235,7 +236,7 @@ as $$
                     and not matched.keys ? held.attname::text and held.attname::text !~ '^(_|dbt_)'
                     and case matched.role
                         when 'place' then held.attname = any(pg_temp.text_columns(matched.oid))
-                        when 'below' then personal ? held.attname::text
+                        when 'below' then not matched.is_ours and personal ? held.attname::text
                     end
             ) as doubtful
         from matched

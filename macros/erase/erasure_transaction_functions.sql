@@ -174,6 +174,17 @@ begin
         end if;
     end loop;
 
+    for rel in
+        select * from jsonb_to_recordset(rels) as known (label text, role text, keys name[])
+        where known.role = 'place' and known.keys is null
+        order by known.label
+    loop
+        tasks := tasks || pg_temp.task(
+            rel.label, null, 'lacks the column that the YAML marks with `meta.person`, so nothing was erased there: mark the '
+            'one that has the key now, and erase again'
+        );
+    end loop;
+
     select * into changed, tasks
     from pg_temp.erase_elsewhere(
         rels,

@@ -445,6 +445,14 @@ def test_p2_columns_that_no_yaml_lists_are_judged_by_their_names(town: Town) -> 
     assert town.ask(held)[1] == (12, None, None, None, None, 12, None)
 
 
+def test_p2_a_table_without_the_key_that_the_yaml_names_becomes_a_task(town: Town) -> None:
+    town.ask("alter table raw_shop.reviews rename customer_id to author")
+    done = town.erase("customer", "23", is_dry_run=True)
+    town.ask("alter table raw_shop.reviews rename author to customer_id")
+    assert "raw_shop.reviews" not in done.changed
+    assert [task for task in done.tasks if task.startswith("raw_shop.reviews: lacks the column that the YAML marks")]
+
+
 def test_p3_a_renamed_column_stays_erased_under_every_name(town: Town) -> None:
     """By whole loads too, through several names, one that raw has already, two that swap; and who is erased later."""
     town.erase("member", "1")
