@@ -154,7 +154,8 @@ def plan_table(
             )
     now = identity_of(found, seen.origin)
     before = seen.identities.get((spec.raw_schema, spec.raw_table))
-    moved = before.renamed_to(now) if before is not None else {}
+    # Where raw cannot follow, a new name only matters for what may be erased.
+    moved = before.renamed_to(now) if before is not None and spec.person else {}
     columns = suppressed(columns, spec, key, moved, warehouse, source)
     raw, renamed = _followed(seen.raw.get((spec.raw_schema, spec.raw_table)), before, now)
     check_key(spec, key, found, raw, is_rebuilding=request.rebuild)
