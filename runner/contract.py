@@ -54,6 +54,8 @@ class TableSpec:
     file: str = ""
     # Kind of person, the column with their key, and the columns that are personal (`person_of`).
     person: tuple[str, str, tuple[str, ...]] | None = None
+    # Columns that the YAML itself says are not erased, whatever their names.
+    kept: tuple[str, ...] = ()
     retention_column: str | None = None
 
     @property
@@ -72,10 +74,14 @@ class Problem:
 
 @dataclass(frozen=True)
 class Contract:
-    """All tables to load, and the ones whose YAML is wrong."""
+    """All tables to load, and the ones whose YAML is wrong.
+
+    `people` are all kinds of person that sources have, None in a part of a contract that was looked at already.
+    """
 
     tables: tuple[TableSpec, ...]
     problems: tuple[Problem, ...]
+    people: tuple[str, ...] | None = None
 
     def select(self, names: Sequence[str]) -> Contract:
         """Return the part named by `names` (`table` or `source.table`; none means all).
@@ -95,7 +101,9 @@ class Contract:
                 raise ConfigError(f"no table {name!r} in the sources YAML: {hint}")
             chosen.update(hits)
         return Contract(
-            tuple(t for t in self.tables if t.label in chosen), tuple(p for p in self.problems if p.label in chosen)
+            tuple(t for t in self.tables if t.label in chosen),
+            tuple(p for p in self.problems if p.label in chosen),
+            self.people,
         )
 
 
@@ -123,7 +131,9 @@ def read_contract(manifest: Mapping[str, Any], project_dir: Path | None = None) 
     clashes = _clashes(tables, _schemas_of_models(manifest))
     problems += [Problem(spec.label, message) for spec, message in clashes]
     refused = {spec.label for spec, _ in clashes}
-    return Contract(tuple(t for t in tables if t.label not in refused), tuple(problems))
+    metas = [meta for node in manifest["sources"].values() for meta in _metas(node.get("columns") or {}).values()]
+    people = tuple(sorted({str(meta["person"]) for meta in metas if meta.get("person")}))
+    return Contract(tuple(t for t in tables if t.label not in refused), tuple(problems), people)
 
 
 def place_in_source(schema: str | None, table: str) -> tuple[str, str]:
@@ -248,6 +258,11 @@ def _table(node: Mapping[str, Any], load: Mapping[str, Any]) -> TableSpec:
         max_deleted_share=_share(load),
         file=node["original_file_path"],
         person=person_of(node.get("columns") or {}),
+        kept=tuple(
+            name
+            for name, meta in _metas(node.get("columns") or {}).items()
+            if not meta.get("erase", meta.get("pii", True))
+        ),
         retention_column=retention_column(node),
     )
 
@@ -302,9 +317,7 @@ def person_of(columns: Mapping[str, Mapping[str, Any]]) -> tuple[str, str, tuple
 
     Raises ConfigError if two columns name a person.
     """
-    metas = {
-        name: (column.get("config") or {}).get("meta") or column.get("meta") or {} for name, column in columns.items()
-    }
+    metas = _metas(columns)
     people = [(name, str(meta["person"])) for name, meta in metas.items() if meta.get("person")]
     if not people:
         return None
@@ -313,6 +326,10 @@ def person_of(columns: Mapping[str, Mapping[str, Any]]) -> tuple[str, str, tuple
     ((key, kind),) = people
     erased = tuple(name for name, meta in metas.items() if meta.get("erase", bool(_pii(name, meta))) and name != key)
     return kind, key, erased
+
+
+def _metas(columns: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    return {name: (c.get("config") or {}).get("meta") or c.get("meta") or {} for name, c in columns.items()}
 
 
 def _pii(column: str, meta: Mapping[str, Any]) -> object:

@@ -5,7 +5,8 @@
         with the login: no argument, statement, log or file has it (docs/decisions/0029). The answer is printed, as
         tables of a transaction that is rolled back could not tell it. -#}
     {% if execute %}
-        {% set nodes = person_nodes(kinds if kinds is not none else personal_data()) %}
+        {% set kinds = kinds if kinds is not none else personal_data() %}
+        {% set nodes = person_nodes(kinds) %}
         {% set known = nodes | selectattr('person') | map(attribute='person') | unique | sort %}
         {% if kind not in known %}
             {% do exceptions.raise_compiler_error(
@@ -19,7 +20,7 @@
         {% set done = fromjson(run_query(
             'select pg_temp.erase_quietly('
             ~ dollar_quoted(tojson(nodes)) ~ ', ' ~ dollar_quoted(kind) ~ ', ' ~ (is_folded | lower) ~ ', '
-            ~ dollar_quoted(run_id) ~ ')::text')[0][0]) %}
+            ~ dollar_quoted(run_id) ~ ', ' ~ dollar_quoted(tojson(personal_names(kinds))) ~ ')::text')[0][0]) %}
         {% do run_query('rollback' if is_dry_run or 'refused' in done else 'commit') %}
         {% do print_answer(done) %}
     {% endif %}

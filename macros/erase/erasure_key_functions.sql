@@ -28,7 +28,7 @@ begin
 end
 $$;
 
--- The condition for the person's rows; null where the column can hold no such key. A column of text may have the key in
+-- The condition for the person's rows; null where there is no such column, or it can hold no such key. A column of text may have the key in
 -- each of its `forms` in raw (1.50 of a numeric); the first of them is the canonical one.
 create or replace function pg_temp.mine(relation oid, key name, forms text[])
 returns text
@@ -38,6 +38,9 @@ as $$
 declare
     column_type oid := (select atttypid from pg_attribute where attrelid = relation and attname = key);
 begin
+    if column_type is null then
+        return null;
+    end if;
     if (select typcategory = 'S' from pg_type where oid = column_type) then
         return format('%I = any(%L)', key, forms);
     end if;

@@ -1,23 +1,6 @@
 {% macro erasure_text_functions() %}
 -- Texts of a person: which columns hold texts, what to look for, and the rows where it is found.
 
--- A table's columns that may hold text, also in JSON, arrays and rows.
-create or replace function pg_temp.text_columns(relation oid)
-returns name[]
-language sql stable
-set search_path to pg_catalog, pg_temp
-as $$
-    select array_agg(pg_attribute.attname order by pg_attribute.attnum)
-    from pg_attribute
-    inner join pg_type on pg_attribute.atttypid = pg_type.oid
-    left join pg_type as elements on pg_type.typelem = elements.oid and pg_type.typcategory = 'A'
-    where pg_attribute.attrelid = relation and pg_attribute.attnum > 0 and not pg_attribute.attisdropped
-        and (
-            coalesce(elements.typcategory, pg_type.typcategory) in ('S', 'C')
-            or coalesce(elements.typname, pg_type.typname) in ('json', 'jsonb', 'xml', 'hstore', 'tsvector')
-        )
-$$;
-
 -- The condition that one of the columns holds what the pattern finds.
 create or replace function pg_temp.any_of(names name[], pattern text)
 returns text

@@ -18,15 +18,20 @@ as $$
 $$;
 
 -- Erases the person whose key, as somebody wrote it, is in haven.person_key. Returns what was changed and what is left to
--- do; the caller may roll it back. In a message {key} stands for the key.
-create or replace function pg_temp.erase(project_nodes jsonb, person_kind text, is_folded boolean, run_id text)
+-- do; the caller may roll it back. In a message {key} stands for the key. `personal` are the names of columns that are
+-- personal, each with its kind.
+create or replace function pg_temp.erase(
+    project_nodes jsonb, person_kind text, is_folded boolean, run_id text, personal jsonb
+)
 returns jsonb
 language plpgsql
 set search_path to pg_catalog, pg_temp
 as $$
 declare
     typed constant text := pg_temp.person_key();
-    rels jsonb := (select jsonb_agg(to_jsonb(known)) from pg_temp.relations(project_nodes, person_kind) as known);
+    rels jsonb := (
+        select jsonb_agg(to_jsonb(known)) from pg_temp.relations(project_nodes, person_kind, personal) as known
+    );
     rel record;
     home record;
     key text;
@@ -37,6 +42,7 @@ declare
     salt text;
     hash text;
     texts jsonb := '[]';
+    unsure jsonb;
     rows bigint;
     changed jsonb := '{}';
     tasks jsonb := '[]';
@@ -141,6 +147,44 @@ begin
         end;
     end loop;
 
+    -- What no YAML speaks of and no name tells may be what an order needs, or a nickname: somebody has to look.
+    for rel in
+        select * from jsonb_to_recordset(rels) as known (relid oid, label text, key name, doubtful name[])
+        where known.key is not null and known.doubtful is not null
+        order by known.label
+    loop
+        condition := pg_temp.mine(rel.relid, rel.key, forms);
+        continue when condition is null;
+        begin
+            unsure := pg_temp.as_owner(rel.relid, format(
+                'select jsonb_agg(distinct name order by name) from %s cross join lateral (values %s) as held (name, is_held) '
+                'where (%s) and is_held', rel.relid::regclass,
+                (select string_agg(format('(%L, %I is not null)', name, name), ', ') from unnest(rel.doubtful) as name),
+                condition
+            ));
+        exception when insufficient_privilege then
+            continue; -- the search meets the same and says so
+        end;
+        if jsonb_typeof(unsure) = 'array' then
+            tasks := tasks || pg_temp.task(rel.label, null, format(
+                'rows of the person have values of %s, and no YAML says what that is: list it there, with `meta.pii` or '
+                '`meta.erase: true` if it is personal, and erase again',
+                (select string_agg(name, ', ') from jsonb_array_elements_text(unsure) as name)
+            ));
+        end if;
+    end loop;
+
+    for rel in
+        select * from jsonb_to_recordset(rels) as known (label text, role text, keys name[])
+        where known.role = 'place' and known.keys is null
+        order by known.label
+    loop
+        tasks := tasks || pg_temp.task(
+            rel.label, null, 'lacks the column that the YAML marks with `meta.person`, so nothing was erased there: mark the '
+            'one that has the key now, and erase again'
+        );
+    end loop;
+
     select * into changed, tasks
     from pg_temp.erase_elsewhere(
         rels,
@@ -181,14 +225,14 @@ $$;
 -- The same, but an error comes back (`refused`, with its state; nothing was done): what PostgreSQL and dbt would write of it
 -- into their logs shows the statement with the key, or the values of a row.
 create or replace function pg_temp.erase_quietly(
-    project_nodes jsonb, person_kind text, is_folded boolean, run_id text
+    project_nodes jsonb, person_kind text, is_folded boolean, run_id text, personal jsonb
 )
 returns jsonb
 language plpgsql
 set search_path to pg_catalog, pg_temp
 as $$
 begin
-    return pg_temp.erase(project_nodes, person_kind, is_folded, run_id);
+    return pg_temp.erase(project_nodes, person_kind, is_folded, run_id, personal);
 exception when others or query_canceled then
     return jsonb_build_object('refused', sqlerrm, 'state', sqlstate);
 end

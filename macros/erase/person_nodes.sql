@@ -1,11 +1,13 @@
 {% macro person_nodes(kinds) %}
     {#- All that dbt knows of as a relation: what it is made from, whose key is in which column, and the columns that are
         erased with it: personal ones, by `meta.pii` or by name, but not with `erase: false`; others with `erase: true`.
-        The loader hides the same columns (person_of in runner/contract.py). -#}
+        The loader hides the same columns (person_of in runner/contract.py). `kept` are columns that the YAML itself keeps:
+        any other that a table really has is judged by its name, and by those that it had. -#}
     {% set nodes = [] %}
     {% for node in graph.sources.values() | list + graph.nodes.values() | list %}
         {% set person = {} %}
         {% set columns = {} %}
+        {% set kept = [] %}
         {% for column in node.columns.values() if column_meta(column).get('person') %}
             {% if person %}
                 {% do exceptions.raise_compiler_error(
@@ -19,6 +21,8 @@
             {% set pii = personal_kind(column.name, meta, kinds) %}
             {% if meta.get('erase', pii is not none) %}
                 {% do columns.update({column.name: pii or ''}) %}
+            {% elif 'erase' in meta or meta.get('pii') is not none %}
+                {% do kept.append(column.name) %}
             {% endif %}
         {% endfor %}
         {% do nodes.append({
@@ -33,7 +37,21 @@
             'person': person.get('kind'),
             'key': person.get('key'),
             'columns': columns,
+            'kept': kept,
+            'listed': node.columns.values() | map(attribute='name') | list,
         }) %}
     {% endfor %}
     {{ return(nodes) }}
+{% endmacro %}
+
+{% macro personal_names(kinds) %}
+    {#- What is personal by its name, of all names that columns have or had, each with its kind. After erasure_functions. -#}
+    {% set found = {} %}
+    {% for row in run_query('select name from pg_temp.column_names() as name') %}
+        {% set pii = personal_kind(row[0], {}, kinds) %}
+        {% if pii %}
+            {% do found.update({row[0]: pii}) %}
+        {% endif %}
+    {% endfor %}
+    {{ return(found) }}
 {% endmacro %}

@@ -35,8 +35,8 @@ class Drift:
 
     `added` are columns raw lacks, `widened` those whose type grew, with raw's type so far, `rebuilt` those whose type
     became another one; `nullable` lose their NOT NULL. `dropped` are gone in the source and kept in raw, `restored`
-    came back; both only when that is news. `renamed` are new names by old ones; `key` is raw's new key, None if it
-    keeps the one it has.
+    came back; both only when that is news. `renamed` are new names by old ones; `moved` those that raw cannot follow,
+    noted so that what was personal stays so. `key` is raw's new key, None if it keeps the one it has.
     """
 
     added: tuple[Column, ...] = ()
@@ -46,6 +46,7 @@ class Drift:
     dropped: tuple[Column, ...] = ()
     restored: tuple[Column, ...] = ()
     renamed: Mapping[str, str] = field(default_factory=dict)
+    moved: Mapping[str, str] = field(default_factory=dict)
     key: tuple[str, ...] | None = None
     old_key: tuple[str, ...] = ()
 
@@ -58,7 +59,7 @@ class Drift:
         """Return what is to be noted, one for each column and change."""
         gone = {column.name for column in self.dropped}
         return [
-            *(Change(new, "renamed", old_name=old) for old, new in self.renamed.items()),
+            *(Change(new, "renamed", old_name=old) for old, new in {**self.renamed, **self.moved}.items()),
             *(Change(c.name, "added", None, c.raw_type) for c in self.added),
             *(Change(c.name, "restored", c.raw_type, c.raw_type) for c in self.restored),
             *(Change(c.name, "widened", old, c.raw_type) for c, old in self.widened),
@@ -169,10 +170,8 @@ def noted_changes(warehouse: PgCursor) -> dict[Name, dict[str, str]]:
     return {(schema, table): changes for schema, table, changes in warehouse.fetchall()}
 
 
-def apply_drift(
-    drift: Drift, spec: TableSpec, warehouse: PgCursor, *, load_id: int, mode: Mode, is_rebuilding: bool
-) -> None:
-    """Make raw's columns fit, inside the load's transaction, and note each change in ops.schema_changes.
+def apply_drift(drift: Drift, spec: TableSpec, warehouse: PgCursor, *, is_rebuilding: bool) -> None:
+    """Make raw's columns fit, inside the load's transaction.
 
     Raises:
         DataError: rows of raw share a new key.
@@ -206,8 +205,6 @@ def apply_drift(
         warehouse.execute(sql.SQL("alter table {} {}").format(raw, sql.SQL(", ").join(actions)))
     if drift.key:
         _change_key(drift.key, spec, warehouse, is_rebuilding=is_rebuilding)
-    for change in drift.changes:
-        _note(change, spec, warehouse, load_id=load_id, mode=mode)
     if retyped:
         # The new type has no statistics, and the merge that follows wants them.
         warehouse.execute(sql.SQL("analyze {}").format(raw))
@@ -224,7 +221,7 @@ def _change_key(key: tuple[str, ...], spec: TableSpec, warehouse: PgCursor, *, i
         ) from error
 
 
-def _note(change: Change, spec: TableSpec, warehouse: PgCursor, *, load_id: int, mode: Mode) -> None:
+def note_change(change: Change, spec: TableSpec, warehouse: PgCursor, *, load_id: int, mode: Mode) -> None:
     """Write one change and log it; a column that comes in any load but a full one lacks its older values."""
     is_partial = mode != "full" and change.change in ("added", "restored")
     warehouse.execute(

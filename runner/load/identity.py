@@ -63,15 +63,11 @@ class Identity:
     made_from: Mapping[str, str] = field(default_factory=dict)
 
     def renamed_to(self, now: Identity) -> dict[str, str]:
-        """Return the columns that only changed their names since: new name by old one."""
+        """Return the columns that changed their names since, also to one that another column had: new by old name."""
         if not self.origin.is_same(now.origin) or self.table_oid != now.table_oid:
             return {}
         names = {number: name for name, number in now.numbers.items()}
-        return {
-            old: names[number]
-            for old, number in self.numbers.items()
-            if old not in now.numbers and number in names and names[number] not in self.numbers
-        }
+        return {old: names[number] for old, number in self.numbers.items() if names.get(number, old) != old}
 
     def doubt(self, now: Identity) -> str | None:
         """Return why rows that no watermark tells of may differ by now; None if there is no reason."""

@@ -20,7 +20,7 @@ from runner.load.identity import Identity, check_origin, identity_of
 from runner.load.marks import MARK_TYPES, TIME_TYPES, Probed
 from runner.load.outcome import LoadRequest, Mode, TableOutcome
 from runner.load.row_filter import kept_from, mode_and_filter, timeout
-from runner.load.suppression import suppressed
+from runner.load.suppression import check_people, suppressed
 
 # PostgreSQL 17, as server_version_num counts.
 _INFINITE_INTERVALS = 170000
@@ -152,9 +152,11 @@ def plan_table(
                 f"{spec.file}: table {spec.label}: column {name!r} is needed as key or watermark "
                 "but left out by `columns` or `exclude`"
             )
-    columns = suppressed(columns, spec, key, warehouse, source)
     now = identity_of(found, seen.origin)
     before = seen.identities.get((spec.raw_schema, spec.raw_table))
+    # Where raw cannot follow, a new name only matters for what may be erased.
+    moved = before.renamed_to(now) if before is not None and spec.person else {}
+    columns = suppressed(columns, spec, key, moved, warehouse, source)
     raw, renamed = _followed(seen.raw.get((spec.raw_schema, spec.raw_table)), before, now)
     check_key(spec, key, found, raw, is_rebuilding=request.rebuild)
     if spec.retention_column:
@@ -170,7 +172,8 @@ def plan_table(
             )
     columns = fitted(columns, raw)
     noted = seen.noted.get((spec.raw_schema, spec.raw_table), {})
-    drift = replace(find_drift(spec, columns, key, raw, noted, is_rebuilding=request.rebuild), renamed=renamed)
+    drift = find_drift(spec, columns, key, raw, noted, is_rebuilding=request.rebuild)
+    drift = replace(drift, renamed=renamed, moved={o: n for o, n in moved.items() if o not in renamed})
     mark, is_of_type = seen.marks.get(spec.label, (None, True)) if raw else (None, True)
     stored = mark if is_of_type else None
     mode, condition = mode_and_filter(source, spec, request, raw, stored, watermark_type, probed)
@@ -207,10 +210,17 @@ def plan_table(
 
 
 def _followed(raw: Table | None, before: Identity | None, now: Identity) -> tuple[Table | None, dict[str, str]]:
-    """Return raw with the names that the source's columns have now, and which of its columns must be renamed."""
+    """Return raw with the names that the source's columns have now, and which of its columns must be renamed.
+
+    One that took another's name, or left its own to another, keeps its place: raw has a column of either name.
+    """
     if raw is None or before is None:
         return raw, {}
-    renamed = {old: new for old, new in before.renamed_to(now).items() if old in raw.names and new not in raw.names}
+    renamed = {
+        old: new
+        for old, new in before.renamed_to(now).items()
+        if old in raw.names and old not in now.numbers and new not in {*raw.names, *before.numbers}
+    }
     return renamed_raw(raw, renamed), renamed
 
 
@@ -258,6 +268,7 @@ def plan_all(
             seen = read_catalogs(origin, target, contract.tables)
         if not request.accept_source:
             check_origin(contract.tables, seen.origin, seen.identities)
+        check_people(contract, target)
         for spec in contract.tables:
             # What goes wrong with one table must not end the transactions the others are planned in.
             for cursor in (target, origin):

@@ -17,7 +17,7 @@ from runner.contract import TableSpec
 from runner.errors import DataError
 from runner.load import merge_statements, statements
 from runner.load.copy import copy_rows
-from runner.load.drift import apply_drift, note_backfill
+from runner.load.drift import apply_drift, note_backfill, note_change
 from runner.load.identity import note_identity
 from runner.load.marks import Probed
 from runner.load.merge import check_key_holds, merge
@@ -56,10 +56,12 @@ def load_table(
     else:
         if plan.drift.rebuilt:
             _note_losses(plan, warehouse)
-        apply_drift(plan.drift, plan.spec, warehouse, load_id=load_id, mode=plan.mode, is_rebuilding=plan.is_rebuilding)
+        apply_drift(plan.drift, plan.spec, warehouse, is_rebuilding=plan.is_rebuilding)
         read, inserted, updated, deleted = merge(plan, source, warehouse, load_id, on_bytes)
         if plan.drift.rebuilt:
             _check_losses(plan, warehouse)
+    for change in plan.drift.changes:
+        note_change(change, plan.spec, warehouse, load_id=load_id, mode=plan.mode)
     if plan.mode in ("first", "full"):
         note_backfill(plan.spec, warehouse)
     watermark = _advance_watermark(plan, warehouse, load_id)

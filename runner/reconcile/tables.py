@@ -23,6 +23,7 @@ from runner.load.identity import check_origin
 from runner.load.outcome import LoadRequest
 from runner.load.plan import plan_table
 from runner.load.row_filter import hold
+from runner.load.suppression import check_people
 from runner.ops import prepare
 from runner.reconcile.compare import compare
 from runner.reconcile.reconciliation import Reconciliation
@@ -100,6 +101,7 @@ def _one_moment(
             _start_reading(keeper, request.snapshot)
             seen = read_catalogs(origin, target, contract.tables)
             check_origin(contract.tables, seen.origin, seen.identities)
+            check_people(contract, target)
             origin.execute("select pg_export_snapshot()")
             snapshot = origin.fetchone()[0]  # type: ignore[index]
         yield snapshot, seen
