@@ -404,3 +404,15 @@ def test_a_run_tells_what_ended_it(told: Project, channels: Channels, tmp_path: 
     assert post["type"] == "failure"
     assert "cannot connect to warehouse" in post["message"]
     assert len(channels.mails) == 1
+
+
+@pytest.mark.parametrize(("exit_code", "is_problem"), [(1, True), (75, False)])
+def test_a_run_that_was_refused_is_no_problem(warehouse: PgConnection, exit_code: int, is_problem: bool) -> None:
+    """Another one was at work, which is what there is to tell."""
+    insert(
+        warehouse, "ops.runs", run_id="run", source="shop", raw_schemas="{raw}", command="run", status="failed",
+        started_at=START, finished_at=START, summary=json.dumps({"error": "is locked", "exit_code": exit_code}),
+    )  # fmt: skip
+    assert rows(warehouse, "select problem_id, is_open from quality.problems") == (
+        [("run.shop", True)] if is_problem else []
+    )

@@ -168,7 +168,7 @@ def test_three_months_of_noisy_weeks_raise_no_alarm(warehouse: PgConnection) -> 
 @pytest.mark.parametrize(
     ("days", "name"), [(60, name) for name in FAULTS] + [(8, "no rows at all"), (29, "no rows at all")]
 )
-def test_a_fault_is_found_on_its_first_day(warehouse: PgConnection, days: int, name: str) -> None:
+def test_w1_w2_a_fault_is_found_on_its_first_day(warehouse: PgConnection, days: int, name: str) -> None:
     statement, metric = FAULTS[name]
     table = "analytics.fct_orders"
     ask(warehouse, f"delete from {table} where ordered_at < %s", f"{LAST - timedelta(days=days - 1)} 00:00+00")
@@ -177,7 +177,7 @@ def test_a_fault_is_found_on_its_first_day(warehouse: PgConnection, days: int, n
 
 
 @pytest.mark.parametrize("model", WATCHED)
-def test_any_feed_that_stalls_is_found_and_no_other(warehouse: PgConnection, model: str) -> None:
+def test_w1_any_feed_that_stalls_is_found_and_no_other(warehouse: PgConnection, model: str) -> None:
     event_time, _, _ = WATCHED[model]
     ask(warehouse, f"delete from {table_of(model)} where ({event_time} at time zone 'UTC')::date = %s", LAST)
     assert {key: day for key, day in found(warehouse).items() if key[1] == "rows"} == {(model, "rows"): LAST}

@@ -174,7 +174,8 @@ run_events as (
         -- Of a run that tells of its tables, these are the problems.
         status = 'failed' and (summary is null or summary ->> 'error' is not null) as is_bad
     from runs
-    where finished_at is not null
+    -- One that found another at work (exit 75) says nothing of the data.
+    where finished_at is not null and coalesce(summary ->> 'exit_code', '') <> '75'
 
 ),
 
