@@ -1,18 +1,17 @@
-{% macro metrics_by_day(relation, amounts=[], categories=[]) %}
+{% macro metrics_by_day(model_name, amounts=[], categories=[]) %}
     {#- The standard error is how far a metric strays by chance alone, at that number of rows: of a count of independent
         events (Poisson), of a share (binomial), of a median (asymptotic, the spread taken from the quartiles). -#}
-    {%- set name = relation.identifier %}
-    {%- set nullable = nullable_columns(name) %}
+    {%- set nullable = nullable_columns(model_name) %}
     {%- set kinds = personal_data() %}
-    {%- for node in (graph.nodes.values() if execute else []) if node.name == name and node.resource_type == 'model' %}
+    {%- for node in (graph.nodes.values() if execute else []) if node.name == model_name and node.resource_type == 'model' %}
         {%- for column in node.columns.values()
             if column.name in categories and personal_kind(column.name, column_meta(column), kinds) %}
             {{- exceptions.raise_compiler_error(
-                name ~ '.' ~ column.name ~ ' is personal: its values cannot be monitored one by one') }}
+                model_name ~ '.' ~ column.name ~ ' is personal: its values cannot be monitored one by one') }}
         {%- endfor %}
     {%- endfor %}
     select
-        '{{ name }}' as model_name,
+        '{{ model_name }}' as model_name,
         metrics.metric,
         metrics.column_name,
         null::text as category,
@@ -25,24 +24,24 @@
             events.metric_date,
             count(*) as row_count
             {%- for column in nullable %},
-            avg((events.{{ column }} is null)::integer) as {{ short_name('null_share_of_' ~ column) }}
+            avg((events.{{ column }} is null)::integer) as {{ short_name('null_share_of_' ~ column, '') }}
             {%- endfor %}
             {%- for column in amounts %},
             percentile_cont(array[0.25, 0.5, 0.75]) within group (order by events.{{ column }})
-                as {{ short_name('quartiles_of_' ~ column) }}
+                as {{ short_name('quartiles_of_' ~ column, '') }}
             {%- endfor %}
-        from events_of_{{ name }} as events
+        from {{ short_name('events_of_' ~ model_name, '') }} as events
         group by events.metric_date
     ) as days
     cross join lateral (
         values
         ('rows', null, days.row_count, sqrt(days.row_count))
         {%- for column in nullable %}
-        {%- set share = 'days.' ~ short_name('null_share_of_' ~ column) %},
+        {%- set share = 'days.' ~ short_name('null_share_of_' ~ column, '') %},
         ('null share of {{ column }}', '{{ column }}', {{ share }}, sqrt({{ share }} * (1 - {{ share }}) / days.row_count))
         {%- endfor %}
         {%- for column in amounts %}
-        {%- set quartiles = 'days.' ~ short_name('quartiles_of_' ~ column) %},
+        {%- set quartiles = 'days.' ~ short_name('quartiles_of_' ~ column, '') %},
         (
             'median of {{ column }}', '{{ column }}', {{ quartiles }}[2],
             1.2533 * ({{ quartiles }}[3] - {{ quartiles }}[1]) / 1.349 / sqrt(days.row_count)
@@ -52,7 +51,7 @@
     {%- for column in categories %}
     union all
     select
-        '{{ name }}' as model_name,
+        '{{ model_name }}' as model_name,
         'share of {{ column }} ' || coalesce(shares.category, 'null') as metric,
         '{{ column }}' as column_name,
         shares.category,
@@ -66,7 +65,7 @@
             events.metric_date,
             sum(count(*)) over (partition by events.metric_date)::bigint as row_count,
             count(*)::double precision / sum(count(*)) over (partition by events.metric_date) as metric_value
-        from events_of_{{ name }} as events
+        from {{ short_name('events_of_' ~ model_name, '') }} as events
         group by events.{{ column }}, events.metric_date
     ) as shares
     {%- endfor %}

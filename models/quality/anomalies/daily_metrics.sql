@@ -1,13 +1,13 @@
 -- What is watched: rows by day, nulls of columns that may be null, medians of amounts, shares of
 -- categories. A line here watches one more model.
 {% set watched = [
-    [ref('fct_orders'), 'ordered_at', ['order_amount'], ['currency_code']],
-    [ref('fct_order_items'), 'ordered_at', ['unit_price_amount'], []],
-    [ref('fct_payments'), 'paid_at', ['payment_amount'], ['payment_status', 'payment_method', 'currency_code']],
-    [ref('fct_bids'), 'bid_at', ['bid_amount'], ['currency_code']],
-    [ref('fct_listing_views'), 'viewed_at', ['duration_seconds'], ['device', 'referrer']],
-    [ref('fct_reviews'), 'reviewed_at', ['rating'], []],
-    [ref('stg_clutter_haven__customers'), 'created_at', [], ['state_code']],
+    ['fct_orders', 'ordered_at', ['order_amount'], ['currency_code']],
+    ['fct_order_items', 'ordered_at', ['unit_price_amount'], []],
+    ['fct_payments', 'paid_at', ['payment_amount'], ['payment_status', 'payment_method', 'currency_code']],
+    ['fct_bids', 'bid_at', ['bid_amount'], ['currency_code']],
+    ['fct_listing_views', 'viewed_at', ['duration_seconds'], ['device', 'referrer']],
+    ['fct_reviews', 'reviewed_at', ['rating'], []],
+    ['stg_clutter_haven__customers', 'created_at', [], ['state_code']],
 ] %}
 with
 
@@ -17,8 +17,8 @@ last_moments as (
     {% if var('monitoring_clock') == 'now' %}
         select {{ alert_clock() }} as last_event_at
     {% else %}
-        {% for relation, event_time, amounts, categories in watched %}
-            select max({{ event_time }}) as last_event_at from {{ relation }}
+        {% for model_name, event_time, amounts, categories in watched %}
+            select max({{ event_time }}) as last_event_at from {{ ref(model_name) }}
             where {{ event_time }} <= {{ alert_clock() }}
             {{ 'union all' if not loop.last }}
         {% endfor %}
@@ -35,13 +35,13 @@ watched_days as (
 
 ),
 
-{% for relation, event_time, amounts, categories in watched %}
-    events_of_{{ relation.identifier }} as (
+{% for model_name, event_time, amounts, categories in watched %}
+    {{ short_name('events_of_' ~ model_name, '') }} as (
 
         select
             events.*,
             (events.{{ event_time }} at time zone 'UTC')::date as metric_date
-        from {{ relation }} as events
+        from {{ ref(model_name) }} as events
         inner join watched_days
             on
                 events.{{ event_time }} >= watched_days.first_date::timestamp at time zone 'UTC'
@@ -52,8 +52,8 @@ watched_days as (
 {% endfor %}
 measured as (
 
-    {% for relation, event_time, amounts, categories in watched %}
-        {{ metrics_by_day(relation, amounts, categories) }}
+    {% for model_name, event_time, amounts, categories in watched %}
+        {{ metrics_by_day(model_name, amounts, categories) }}
         {{ 'union all' if not loop.last }}
     {% endfor %}
 
