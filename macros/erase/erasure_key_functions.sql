@@ -28,8 +28,8 @@ begin
 end
 $$;
 
--- The condition for the person's rows; null where there is no such column, or it can hold no such key. A column of text may have the key in
--- each of its `forms` in raw (1.50 of a numeric); the first of them is the canonical one.
+-- The condition for the person's rows; null where there is no such column, or it can hold no such key. A column of text
+-- may have the key in each of its `forms` in raw (1.50 of a numeric); the first of them is the canonical one.
 create or replace function pg_temp.mine(relation oid, key name, forms text[])
 returns text
 language plpgsql

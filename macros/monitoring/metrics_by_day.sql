@@ -1,8 +1,7 @@
-{% macro metrics_by_day(model_name, amounts=[], categories=[]) %}
+{% macro metrics_by_day(model_name, amounts, categories, kinds) %}
     {#- The standard error is how far a metric strays by chance alone, at that number of rows: of a count of independent
         events (Poisson), of a share (binomial), of a median (asymptotic, the spread taken from the quartiles). -#}
     {%- set nullable = nullable_columns(model_name) %}
-    {%- set kinds = personal_data() %}
     {%- for node in (graph.nodes.values() if execute else []) if node.name == model_name and node.resource_type == 'model' %}
         {%- for column in node.columns.values()
             if column.name in categories and personal_kind(column.name, column_meta(column), kinds) %}

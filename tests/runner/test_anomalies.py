@@ -48,7 +48,7 @@ CURRENCY = "case when random() < 0.8 then 'USD' else 'EUR' end"
 DAYS = 92
 FIRST = date(2026, 1, 5)
 LAST = FIRST + timedelta(days=DAYS - 1)
-# What happened on the day, and the metric that has to tell: one of `fct_orders` unless it says otherwise.
+# What happened on the day, and the metric of `fct_orders` that has to tell.
 FAULTS = {
     "half of the rows are missing": ("delete from {table} where {day} and random() < 0.5", "rows"),
     "no rows at all": ("delete from {table} where {day}", "rows"),

@@ -9,6 +9,7 @@
     ['fct_reviews', 'reviewed_at', ['rating'], []],
     ['stg_clutter_haven__customers', 'created_at', [], ['state_code']],
 ] %}
+{% set kinds = personal_data() %}
 with
 
 -- The day that goes on is not judged, nor one that has not come yet.
@@ -53,7 +54,7 @@ watched_days as (
 measured as (
 
     {% for model_name, event_time, amounts, categories in watched %}
-        {{ metrics_by_day(model_name, amounts, categories) }}
+        {{ metrics_by_day(model_name, amounts, categories, kinds) }}
         {{ 'union all' if not loop.last }}
     {% endfor %}
 
